@@ -1,0 +1,114 @@
+//! What a connection is told at its start: who we are, what we offer, and every bound it keeps.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::model::{ClientCapabilities, Implementation, LoggingLevel, ProtocolVersion, ServerCapabilities};
+
+/// Every bound of a connection. Each says what it costs at worst.
+///
+/// A connection holds at most about `frame` (an unfinished line) + `events` + twice `output`, and one message more in
+/// each of the two queues, whatever its peer does.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of one message, in either direction. Default 16 MiB. A longer line is read past in constant memory and, if
+    /// its id can be read, answered.
+    pub frame: usize,
+    /// Nesting of one message; at most 128, which is the default. Costs nothing.
+    pub depth: u8,
+    /// Requests of the peer in work at once, cancelled ones included until their handler has ended. Default 256. Each
+    /// costs its id and a few hundred bytes.
+    pub inbound_requests: usize,
+    /// Our own requests open at once. Default 1024. Each costs about 200 bytes.
+    pub outbound_requests: usize,
+    /// Bytes queued for the peer. Default 8 MiB. Over it, requests and notifications are refused with `Full` and a server
+    /// stops reading; at twice of it the connection closes. An empty queue always admits one message.
+    pub output: usize,
+    /// Bytes of events that the application has not taken yet. Default 8 MiB. Over it, reading stops.
+    pub events: usize,
+    /// How long output may stay over its limit without a byte of progress. Default 60 s.
+    pub stall: Duration,
+    /// How long requests in work may still be answered after the peer's end of input. Default 30 s.
+    pub drain: Duration,
+    /// Broken rules in a minute after which the connection closes. Default 100.
+    pub strikes: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame: 16 << 20,
+            depth: 128,
+            inbound_requests: 256,
+            outbound_requests: 1024,
+            output: 8 << 20,
+            events: 8 << 20,
+            stall: Duration::from_secs(60),
+            drain: Duration::from_secs(30),
+            strikes: 100,
+        }
+    }
+}
+
+/// What a client connection is told at its start. Shared by all connections of one client.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// Who we are.
+    pub info: Implementation,
+    /// What the server may ask of us.
+    pub capabilities: ClientCapabilities,
+    /// The revisions that we accept; the newest of them is asked for.
+    pub versions: Vec<ProtocolVersion>,
+    /// How long the server may take to answer `initialize`. Default 30 s.
+    pub initialize_deadline: Duration,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+impl ClientConfig {
+    /// A client that offers nothing and accepts every legacy revision.
+    pub fn new(info: Implementation) -> Self {
+        Self {
+            info,
+            capabilities: ClientCapabilities::default(),
+            versions: ProtocolVersion::LEGACY.to_vec(),
+            initialize_deadline: Duration::from_secs(30),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What a server connection is told at its start. Shared by all connections of one server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Who we are.
+    pub info: Implementation,
+    /// What we offer. A method whose capability is not declared is answered with −32601 by the core.
+    pub capabilities: ServerCapabilities,
+    /// Hints for the model on how to use this server.
+    pub instructions: Option<String>,
+    /// The revisions that we accept.
+    pub versions: Vec<ProtocolVersion>,
+    /// From which severity on log messages are sent before the client has chosen. Default `info`.
+    pub log_level: LoggingLevel,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+impl ServerConfig {
+    /// A server that offers nothing and accepts every legacy revision.
+    pub fn new(info: Implementation) -> Self {
+        Self {
+            info,
+            capabilities: ServerCapabilities::default(),
+            instructions: None,
+            versions: ProtocolVersion::LEGACY.to_vec(),
+            log_level: LoggingLevel::Info,
+            limits: Limits::default(),
+        }
+    }
+}

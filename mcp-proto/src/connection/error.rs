@@ -1,0 +1,214 @@
+//! Errors, sorted by whose fault they are: the peer's, our caller's, or the connection's end.
+
+use alloc::string::String;
+use core::fmt;
+use core::time::Duration;
+
+use crate::jsonrpc::{Body, ErrorObject, Fault};
+
+/// Why a connection ended. Reported once, by [`Event::Closed`](super::Event::Closed).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer ended its output.
+    PeerClosed,
+    /// [`Connection::close`](super::Connection::close) was called.
+    LocallyClosed,
+    /// The transport failed; the driver's words.
+    Broken(String),
+    /// The peer does not read: our output stayed over its limit.
+    NotReading,
+    /// The peer broke more rules than `Limits::strikes` allows.
+    Misbehaved,
+    /// The server did not answer `initialize` in time.
+    HandshakeTimedOut(Duration),
+    /// The server answered `initialize` with an error.
+    HandshakeRefused(ErrorObject),
+    /// The server chose a revision that we do not speak, or its answer to `initialize` could not be read.
+    Incompatible(String),
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerClosed => f.write_str("the peer closed the connection"),
+            Self::LocallyClosed => f.write_str("the connection was closed on this side"),
+            Self::Broken(cause) => write!(f, "the transport failed: {cause}"),
+            Self::NotReading => f.write_str("the peer does not read what is sent to it"),
+            Self::Misbehaved => f.write_str("the peer broke the rules of the protocol too often"),
+            Self::HandshakeTimedOut(after) => write!(f, "the server did not answer initialize within {after:?}"),
+            Self::HandshakeRefused(error) => write!(f, "the server refused initialize: {error}"),
+            Self::Incompatible(why) => write!(f, "no common protocol revision: {why}"),
+        }
+    }
+}
+
+impl core::error::Error for CloseReason {}
+
+/// How a request of ours failed.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The peer answered with an error. All other variants are ours and never came over the wire.
+    Rpc(ErrorObject),
+    /// No answer in time; the peer was told to stop.
+    TimedOut(TimedOut),
+    /// Cancelled on this side.
+    Cancelled,
+    /// The peer's answer is no valid response.
+    InvalidResult(Fault),
+    /// The connection ended first. The peer may have executed the request all the same.
+    Closed(CloseReason),
+}
+
+/// Which of a call's two clocks ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimedOut {
+    /// Nothing was heard of the request for this long.
+    Idle(Duration),
+    /// The request took this long, progress or not.
+    Cap(Duration),
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rpc(error) => write!(f, "the peer answered with an error: {error}"),
+            Self::TimedOut(TimedOut::Idle(after)) => write!(f, "timed out: nothing heard for {after:?}"),
+            Self::TimedOut(TimedOut::Cap(after)) => write!(f, "timed out: not finished after {after:?}"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::InvalidResult(fault) => write!(f, "the peer's answer is no valid response: {fault}"),
+            Self::Closed(reason) => write!(f, "{reason} before the answer came; it may have been executed"),
+        }
+    }
+}
+
+impl core::error::Error for RequestError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Rpc(error) => Some(error),
+            Self::InvalidResult(fault) => Some(fault),
+            Self::Closed(reason) => Some(reason),
+            Self::TimedOut(_) | Self::Cancelled => None,
+        }
+    }
+}
+
+/// A request or notification was not taken. The body comes back, unchanged.
+#[derive(Clone, Debug)]
+pub struct SendError {
+    /// Why.
+    pub why: Why,
+    /// What was to be sent.
+    pub body: Body,
+}
+
+/// Why a request or notification was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// The handshake is not finished: only `ping` may be sent. Wait for [`Event::Ready`](super::Event::Ready), or on a
+    /// server for the client's first request.
+    NotReady,
+    /// A queue is full. [`Event::Writable`](super::Event::Writable) tells when to try again.
+    Full,
+    /// The message is longer than `Limits::frame`.
+    TooLarge,
+    /// The negotiated revision does not have this method, or it is not ours to send.
+    NotInThisRevision,
+    /// The peer did not declare the capability that this method needs.
+    PeerLacks,
+    /// We did not declare the capability that this notification needs.
+    WeLack,
+    /// The request that it belongs to is answered or cancelled.
+    Gone,
+    /// The connection is closing or closed.
+    Closed,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotReady => "the handshake is not finished yet",
+            Self::Full => "the queue is full; try again when it is writable",
+            Self::TooLarge => "the message is longer than the frame limit",
+            Self::NotInThisRevision => "the negotiated protocol revision does not have this method on this side",
+            Self::PeerLacks => "the peer did not declare the capability that this needs",
+            Self::WeLack => "this side did not declare the capability that this needs",
+            Self::Gone => "the request that it belongs to is over",
+            Self::Closed => "the connection is closed",
+        })
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was not sent: {}", self.body.method(), self.why)
+    }
+}
+
+impl core::error::Error for SendError {}
+
+/// An answer, or something said about a request of the peer, was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RespondError {
+    /// The request is already answered, was cancelled, or died with the connection. Nothing is lost by ignoring this.
+    Gone,
+    /// The result is longer than `Limits::frame`. The peer got −32603 instead, so that it does not wait.
+    TooLarge,
+    /// This kind of result does not exist in the negotiated revision. The request is still open.
+    NotInThisRevision,
+    /// Progress must be finite and must rise.
+    ProgressNotRising,
+}
+
+impl fmt::Display for RespondError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gone => "the request is already answered or cancelled",
+            Self::TooLarge => "the result is longer than the frame limit",
+            Self::NotInThisRevision => "the negotiated protocol revision does not have this kind of result",
+            Self::ProgressNotRising => "progress must be finite and greater than before",
+        })
+    }
+}
+
+impl core::error::Error for RespondError {}
+
+/// A rule that the peer broke. One variant per rule; each is answered where an answer is possible, and counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// A message must be a JSON-RPC message.
+    Malformed(Fault),
+    /// A child's stdout carries protocol only; a line that is not JSON is noise. Counted, but never held against it.
+    Noise(Fault),
+    /// The stream ended inside a message.
+    EndedInMessage(Fault),
+    /// A request must not reuse the id of one still in work.
+    ReusedId,
+    /// `initialize` comes once.
+    SecondInitialize,
+    /// Nothing but `ping` comes before the handshake.
+    NotInitialized,
+    /// A notification's parameters must fit its method.
+    BadNotification(Fault),
+    /// Progress must be finite and must rise.
+    ProgressNotRising,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(fault) => write!(f, "malformed message: {fault}"),
+            Self::Noise(fault) => write!(f, "a line that is no message: {fault}"),
+            Self::EndedInMessage(fault) => write!(f, "the stream ended inside a message: {fault}"),
+            Self::ReusedId => f.write_str("a request reuses the id of one still in work"),
+            Self::SecondInitialize => f.write_str("initialize came a second time"),
+            Self::NotInitialized => f.write_str("came before the handshake"),
+            Self::BadNotification(fault) => write!(f, "malformed notification: {fault}"),
+            Self::ProgressNotRising => f.write_str("progress did not rise"),
+        }
+    }
+}

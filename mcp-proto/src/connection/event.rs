@@ -1,0 +1,266 @@
+//! What goes in and out of a connection besides bytes: handles, options, events and transmits.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::error::{CloseReason, RequestError, Rule};
+use crate::jsonrpc::{Message, ProgressToken, RequestId};
+use crate::model::{
+    ClientCapabilities, Era, Implementation, LoggingLevel, Progress, ProtocolVersion, ServerCapabilities,
+};
+
+/// A request of ours. A local serial: never on the wire, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutboundId(pub(super) u64);
+
+/// A request of the peer. A local serial: never on the wire, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InboundId(pub(super) u64);
+
+/// The exchange by which an input came, and by which its answer leaves. A stream has one; over HTTP each POST is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin(u64);
+
+impl Origin {
+    /// The one exchange of a stream transport.
+    pub const STREAM: Self = Self(0);
+
+    /// The exchange that a driver numbers so; 0 is the stream.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// How a server connection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the client's `initialize`.
+    Handshake,
+    /// Without: the revision is known from elsewhere, as on a server that keeps no sessions.
+    Assume(ProtocolVersion),
+}
+
+/// How long a request of ours may take. Both clocks stand still while we owe the peer an answer to a request of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadlines {
+    /// An ordinary call.
+    Call {
+        /// How long nothing may be heard of it. Progress winds it up again.
+        idle: Duration,
+        /// How long it may take in all, progress or not.
+        cap: Duration,
+    },
+    /// A call that stays open on purpose.
+    Stream {
+        /// How long until the first sign of life; after that there is no deadline.
+        first: Duration,
+    },
+}
+
+impl Default for Deadlines {
+    /// 60 s of silence, 10 min in all.
+    fn default() -> Self {
+        Self::Call { idle: Duration::from_secs(60), cap: Duration::from_secs(600) }
+    }
+}
+
+impl Deadlines {
+    /// For a question that a person answers: 1 h.
+    pub const PERSON: Self = Self::Call { idle: Duration::from_secs(3600), cap: Duration::from_secs(3600) };
+}
+
+/// The user's keys of a message's `_meta`. The core adds its own, which win.
+pub type Meta = Option<Map<String, Value>>;
+
+/// What goes with a request of ours.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// How long it may take.
+    pub deadlines: Deadlines,
+    /// Whether progress is wanted; without it the peer is given no token, so that it does no work for nobody.
+    pub progress: Wanted,
+    /// The peer's request during whose handling this is asked. It ends with that one.
+    pub within: Option<InboundId>,
+    /// The user's keys of `_meta`.
+    pub meta: Meta,
+}
+
+/// Whether somebody listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nobody does.
+    #[default]
+    No,
+    /// Somebody does.
+    Yes,
+}
+
+/// What a notification of ours belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// To the connection as a whole.
+    Connection,
+    /// To this request of the peer. Not sent any more once it is answered or cancelled.
+    Within(InboundId),
+}
+
+/// What a result is: the member `resultType` of the modern era. In the legacy era every result is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResultKind {
+    /// The answer.
+    Complete,
+    /// An extension's.
+    Other(String),
+}
+
+/// Who the peer is, as it says. Self-reported: for display and logs, never for decisions about trust.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// Its name and version.
+    pub info: Implementation,
+    /// What it offers.
+    pub capabilities: PeerCapabilities,
+    /// A server's hints for the model.
+    pub instructions: Option<String>,
+}
+
+/// What the peer offers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PeerCapabilities {
+    /// It is a client.
+    Client(ClientCapabilities),
+    /// It is a server.
+    Server(ServerCapabilities),
+}
+
+/// The facts that go with a request of the peer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RequestMeta {
+    /// The era it was sent in.
+    pub era: Era,
+    /// The revision it was sent in.
+    pub version: ProtocolVersion,
+    /// Who sent it; `None` on a server that was started without a handshake.
+    pub peer: Option<Arc<Peer>>,
+    /// Its id on the wire, for logs.
+    pub wire_id: RequestId,
+    /// Its progress token, if it wants progress.
+    pub token: Option<ProgressToken>,
+    /// From which severity on log messages are wanted.
+    pub log_level: LoggingLevel,
+}
+
+/// Something that the application has to know.
+#[derive(Clone, Debug)]
+#[must_use]
+#[non_exhaustive]
+pub enum Event {
+    /// The handshake is done.
+    Ready {
+        /// The era.
+        era: Era,
+        /// The negotiated revision.
+        version: ProtocolVersion,
+        /// Who the peer is; `None` on a server that was started without a handshake.
+        peer: Option<Arc<Peer>>,
+    },
+    /// The peer asks; answer with `respond` or `reject`.
+    Request {
+        /// Its handle.
+        id: InboundId,
+        /// The request, its parameters not decoded yet.
+        message: Message,
+        /// What is known about it.
+        meta: Box<RequestMeta>,
+    },
+    /// The peer, or the connection's end, cancelled its request. It keeps its slot until `release`, `respond` or
+    /// `reject`.
+    Cancelled {
+        /// Its handle.
+        id: InboundId,
+        /// The peer's words.
+        reason: Option<String>,
+    },
+    /// The peer tells something.
+    Notification {
+        /// The request of ours that it belongs to, where the transport tells.
+        related: Option<OutboundId>,
+        /// The notification, its parameters not decoded yet.
+        message: Message,
+    },
+    /// A request of ours has progressed.
+    Progress {
+        /// Its handle.
+        id: OutboundId,
+        /// How far.
+        progress: Progress,
+    },
+    /// A request of ours has ended. Exactly one for each handle.
+    Response {
+        /// Its handle.
+        id: OutboundId,
+        /// Its result, not decoded yet, or how it failed.
+        result: Result<(ResultKind, Message), RequestError>,
+    },
+    /// An answer to nobody: late, unknown, or with a null id. Surfaced, not fatal.
+    Stray {
+        /// What came.
+        message: Message,
+    },
+    /// The peer broke a rule. Answered where possible, surfaced, not fatal until it happens too often.
+    Misbehaved {
+        /// The rule.
+        rule: Rule,
+        /// The start of what came, for a person to look at.
+        detail: String,
+    },
+    /// A request or notification that was refused as `Full` would be taken now.
+    Writable,
+    /// The end. Comes once, as the last event.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+        /// Whether the peer's era was still being probed, so that a child that died of the probe can be started again.
+        while_probing: bool,
+    },
+}
+
+/// One frame to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
+pub struct Transmit {
+    /// The exchange it leaves by.
+    pub origin: Origin,
+    /// What it is.
+    pub about: About,
+    /// Whether nothing is open on this exchange any more. Never on a stream.
+    pub last: bool,
+    /// One JSON text without line ends.
+    pub frame: Vec<u8>,
+}
+
+/// What a frame is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum About {
+    /// A request of ours.
+    Call(OutboundId),
+    /// The answer to a request of the peer.
+    Reply(InboundId),
+    /// Something said while a request of the peer is in work: progress, logs.
+    Within(InboundId),
+    /// An error about something that did not become a request.
+    Refusal,
+    /// Anything else.
+    Notice,
+}

@@ -1,0 +1,162 @@
+//! The two queues of a connection, counted in bytes: frames on their way out, events on their way up.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::event::{About, Event, InboundId, OutboundId, Transmit};
+
+/// Frames that the transport has not taken yet.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    frames: VecDeque<Transmit>,
+    /// The sum of the frames' lengths, each with its line end.
+    bytes: usize,
+    limit: usize,
+}
+
+impl Output {
+    pub(super) const fn new(limit: usize) -> Self {
+        Self { frames: VecDeque::new(), bytes: 0, limit }
+    }
+
+    pub(super) fn push(&mut self, transmit: Transmit) {
+        self.bytes += transmit.frame.len() + 1;
+        self.frames.push_back(transmit);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Transmit> {
+        let transmit = self.frames.pop_front()?;
+        self.bytes -= transmit.frame.len() + 1;
+        if self.frames.is_empty() && self.frames.capacity() > KEEP {
+            self.frames = VecDeque::new();
+        }
+        Some(transmit)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing more may be added that could also be refused. A single message never is over the limit, so that
+    /// an empty queue always admits one.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes > self.limit
+    }
+
+    pub(super) fn is_twice_full(&self) -> bool {
+        self.bytes > self.limit.saturating_mul(2) && self.frames.len() > 1
+    }
+
+    /// Whether so much has drained that refused senders may try again.
+    pub(super) fn is_writable(&self) -> bool {
+        self.bytes <= self.limit / 2
+    }
+
+    /// Takes back a request that has not left yet; whether it was still here.
+    pub(super) fn take_back(&mut self, call: OutboundId) -> bool {
+        self.retain(|about| about != About::Call(call)) > 0
+    }
+
+    /// Drops everything that belongs to a request of the peer; how many frames.
+    pub(super) fn drop_within(&mut self, id: InboundId) -> usize {
+        self.retain(|about| about != About::Within(id) && about != About::Reply(id))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.frames.clear();
+        self.bytes = 0;
+    }
+
+    fn retain(&mut self, keep: impl Fn(About) -> bool) -> usize {
+        let before = self.frames.len();
+        let bytes = &mut self.bytes;
+        self.frames.retain(|transmit| {
+            let keeps = keep(transmit.about);
+            if !keeps {
+                *bytes -= transmit.frame.len() + 1;
+            }
+            keeps
+        });
+        before - self.frames.len()
+    }
+
+    /// Moves frames into `out`, each with its line end, until `out` holds `at_most` bytes; always at least one frame.
+    pub(super) fn drain_lines(&mut self, out: &mut Vec<u8>, at_most: usize) -> u64 {
+        let mut drained = 0;
+        while let Some(next) = self.frames.front() {
+            if drained > 0 && out.len() + next.frame.len() >= at_most {
+                break;
+            }
+            let Some(transmit) = self.pop() else { break };
+            if out.is_empty() && transmit.frame.len() >= at_most {
+                *out = transmit.frame;
+            } else {
+                out.extend_from_slice(&transmit.frame);
+            }
+            out.push(b'\n');
+            drained += 1;
+        }
+        drained
+    }
+}
+
+/// Events that the application has not taken yet.
+#[derive(Clone, Debug)]
+pub(super) struct Events {
+    queue: VecDeque<Event>,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Events {
+    pub(super) const fn new(limit: usize) -> Self {
+        Self { queue: VecDeque::new(), bytes: 0, limit }
+    }
+
+    pub(super) fn push(&mut self, event: Event) {
+        self.bytes += size(&event);
+        self.queue.push_back(event);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        let event = self.queue.pop_front()?;
+        self.bytes -= size(&event);
+        if self.queue.is_empty() && self.queue.capacity() > KEEP {
+            self.queue = VecDeque::new();
+        }
+        Some(event)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes > self.limit
+    }
+}
+
+/// Slots that an empty queue keeps, so that a burst does not pin its memory.
+const KEEP: usize = 64;
+
+fn size(event: &Event) -> usize {
+    let held = match event {
+        Event::Request { message, .. }
+        | Event::Notification { message, .. }
+        | Event::Stray { message }
+        | Event::Response { result: Ok((_, message)), .. } => message.size(),
+        Event::Misbehaved { detail, .. } => detail.len(),
+        Event::Cancelled { reason, .. } => reason.as_ref().map_or(0, alloc::string::String::len),
+        Event::Progress { progress, .. } => progress.message.as_ref().map_or(0, alloc::string::String::len),
+        _ => 0,
+    };
+    held + size_of::<Event>()
+}

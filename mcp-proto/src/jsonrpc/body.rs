@@ -1,0 +1,281 @@
+//! One outbound message, encoded by the caller up to the last brace of its parameters or result.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use serde::Serialize;
+use serde::ser::Error as _;
+
+use super::error::ErrorObject;
+use super::id::RequestId;
+use crate::model::LoggingLevel;
+
+/// One outbound message without its id and without the members that belong to the core.
+///
+/// Built by the caller, outside any lock: encoding is the expensive part of sending. The
+/// [`Connection`](crate::Connection) appends what it owns (`_meta`, the id) and nothing is encoded twice.
+///
+/// `params` and `result` must be JSON objects, and must not have a member `_meta`: that one is written from the options
+/// that go with the message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Body {
+    /// JSON up to the closing brace of `params`, `result`.
+    open: Vec<u8>,
+    /// Where the method stands in `open`; empty for a result.
+    method: Range<usize>,
+    /// The severity of a log message: the peer chooses from which on it wants them.
+    level: Option<LoggingLevel>,
+}
+
+impl Body {
+    /// A request or a notification; which of the two is decided by what it is given to.
+    ///
+    /// # Errors
+    ///
+    /// When `params` does not serialize to an object, has a member `_meta`, or `method` needs escaping in JSON.
+    pub fn new(method: &str, params: &impl Serialize) -> Result<Self, EncodeError> {
+        #[derive(Serialize)]
+        struct Head<'a, P> {
+            jsonrpc: &'a str,
+            method: &'a str,
+            params: &'a P,
+        }
+        if method.bytes().any(|byte| matches!(byte, 0..=0x1F | b'"' | b'\\' | 0x7F..)) {
+            return Err(EncodeError::new(method, Why::Method));
+        }
+        let start = r#"{"jsonrpc":"2.0","method":""#.len();
+        let open = encode(&Head { jsonrpc: "2.0", method, params }).map_err(|why| EncodeError::new(method, why))?;
+        Ok(Self { open, method: start..start + method.len(), level: None })
+    }
+
+    /// A request or notification without parameters.
+    ///
+    /// # Errors
+    ///
+    /// When `method` needs escaping in JSON.
+    pub fn empty(method: &str) -> Result<Self, EncodeError> {
+        Self::new(method, &Empty {})
+    }
+
+    /// A result.
+    ///
+    /// # Errors
+    ///
+    /// When it does not serialize to an object or has a member `_meta`.
+    pub fn result(result: &impl Serialize) -> Result<Self, EncodeError> {
+        #[derive(Serialize)]
+        struct Head<'a, R> {
+            jsonrpc: &'a str,
+            result: &'a R,
+        }
+        let open = encode(&Head { jsonrpc: "2.0", result }).map_err(|why| EncodeError::new("the result", why))?;
+        Ok(Self { open, method: 0..0, level: None })
+    }
+
+    /// The result `{}`.
+    pub fn empty_result() -> Self {
+        Self { open: br#"{"jsonrpc":"2.0","result":{"#.to_vec(), method: 0..0, level: None }
+    }
+
+    /// A log message of this severity, as `notifications/message`.
+    ///
+    /// # Errors
+    ///
+    /// When `params` does not serialize to an object or has a member `_meta`.
+    pub fn log(params: &crate::model::LogParams) -> Result<Self, EncodeError> {
+        Ok(Self { level: Some(params.level), ..Self::new("notifications/message", params)? })
+    }
+
+    /// The method of a request or notification; empty for a result.
+    pub fn method(&self) -> &str {
+        self.open.get(self.method.clone()).and_then(|method| core::str::from_utf8(method).ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn level(&self) -> Option<LoggingLevel> {
+        self.level
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Closes the message with the members of the core: those inside `params` or `result`, and the id.
+    pub(crate) fn finish(mut self, tail: &Tail, id: Option<&RequestId>) -> Vec<u8> {
+        if !tail.0.is_empty() {
+            if self.open.last() != Some(&b'{') {
+                self.open.push(b',');
+            }
+            self.open.extend_from_slice(&tail.0);
+        }
+        self.open.push(b'}');
+        if let Some(id) = id {
+            self.open.extend_from_slice(br#","id":"#);
+            write_json(&mut self.open, id);
+        }
+        self.open.push(b'}');
+        self.open
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({})", String::from_utf8_lossy(&self.open))
+    }
+}
+
+/// The members that the core writes into `params` or `result`, as JSON without the braces around them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tail(Vec<u8>);
+
+impl Tail {
+    /// A `_meta` object with the user's keys and the core's own; nothing at all when both are empty.
+    pub(crate) fn meta(user: Option<&serde_json::Map<String, serde_json::Value>>, token: Option<&RequestId>) -> Self {
+        if token.is_none() && user.is_none_or(serde_json::Map::is_empty) {
+            return Self::default();
+        }
+        let mut text = br#""_meta":{"#.to_vec();
+        if let Some(token) = token {
+            text.extend_from_slice(br#""progressToken":"#);
+            write_json(&mut text, token);
+            text.push(b',');
+        }
+        // The core's keys win over the same keys given by the user.
+        for (key, value) in user.into_iter().flatten().filter(|(key, _)| token.is_none() || *key != "progressToken") {
+            write_json(&mut text, key);
+            text.push(b':');
+            write_json(&mut text, value);
+            text.push(b',');
+        }
+        text.pop();
+        text.push(b'}');
+        Self(escape_line_ends(text))
+    }
+}
+
+/// A complete error response. `id` is JSON text; `None` leaves the member out, `"null"` says that none was readable.
+pub(crate) fn refusal(id: Option<&str>, error: &ErrorObject) -> Vec<u8> {
+    let mut frame = br#"{"jsonrpc":"2.0","#.to_vec();
+    if let Some(id) = id {
+        frame.extend_from_slice(br#""id":"#);
+        frame.extend_from_slice(id.as_bytes());
+        frame.push(b',');
+    }
+    frame.extend_from_slice(br#""error":"#);
+    write_json(&mut frame, error);
+    frame.push(b'}');
+    escape_line_ends(frame)
+}
+
+#[derive(Serialize)]
+struct Empty {}
+
+/// Encodes a head and takes its last two closing braces off again.
+fn encode(head: &impl Serialize) -> Result<Vec<u8>, Why> {
+    let mut open = serde_json::to_vec(head).map_err(Why::Serde)?;
+    if !open.ends_with(b"}}") {
+        return Err(Why::Serde(serde_json::Error::custom("params and result must be objects")));
+    }
+    open.truncate(open.len() - 2);
+    if has_meta(&open) {
+        return Err(Why::Meta);
+    }
+    Ok(escape_line_ends(open))
+}
+
+/// Whether the object that ends `open` has a member `_meta` of its own.
+fn has_meta(open: &[u8]) -> bool {
+    let needle = br#""_meta":"#;
+    if memchr::memmem::find(open, needle).is_none() {
+        return false;
+    }
+    // Somewhere it stands; at depth 2 it is ours. Rare enough to be looked at byte by byte.
+    let (mut depth, mut in_string, mut escaped) = (0u32, false, false);
+    for (at, byte) in open.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => {
+                if !in_string && depth == 2 && open[at..].starts_with(needle) {
+                    return true;
+                }
+                in_string = !in_string;
+            }
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth -= 1,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Escapes U+0085, U+2028 and U+2029, legal in JSON, at which some peers' line readers split a message.
+fn escape_line_ends(json: Vec<u8>) -> Vec<u8> {
+    let rewrite = |at: usize| match json[at..] {
+        [0xC2, 0x85, ..] => Some((2, &b"\\u0085"[..])),
+        [0xE2, 0x80, 0xA8, ..] => Some((3, &b"\\u2028"[..])),
+        [0xE2, 0x80, 0xA9, ..] => Some((3, &b"\\u2029"[..])),
+        _ => None,
+    };
+    if !memchr::memchr2_iter(0xC2, 0xE2, &json).any(|at| rewrite(at).is_some()) {
+        return json;
+    }
+    let mut escaped = Vec::with_capacity(json.len() + 16);
+    let mut copied = 0;
+    for at in memchr::memchr2_iter(0xC2, 0xE2, &json) {
+        if let Some((len, escape)) = rewrite(at) {
+            escaped.extend_from_slice(&json[copied..at]);
+            escaped.extend_from_slice(escape);
+            copied = at + len;
+        }
+    }
+    escaped.extend_from_slice(&json[copied..]);
+    escaped
+}
+
+fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
+    // Ids, errors and JSON values always serialize: they have string keys and hold nothing that refuses.
+    if let Ok(text) = serde_json::to_vec(value) {
+        out.extend_from_slice(&text);
+    }
+}
+
+/// Why a value could not become a message. Our caller's mistake, never the peer's.
+#[derive(Debug)]
+pub struct EncodeError {
+    what: String,
+    why: Why,
+}
+
+#[derive(Debug)]
+enum Why {
+    Serde(serde_json::Error),
+    Method,
+    Meta,
+}
+
+impl EncodeError {
+    fn new(what: &str, why: Why) -> Self {
+        Self { what: what.into(), why }
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            Why::Serde(error) => write!(f, "{} cannot be encoded: {error}", self.what),
+            Why::Method => write!(f, "{:?} is no method name: it must be printable ASCII without quotes", self.what),
+            Why::Meta => write!(f, "{} has a member _meta: pass those keys in the options instead", self.what),
+        }
+    }
+}
+
+impl core::error::Error for EncodeError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match &self.why {
+            Why::Serde(error) => Some(error),
+            Why::Method | Why::Meta => None,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! JSON-RPC 2.0: ids, errors, reading one message, writing one message (specification: basic, Messages).
+
+mod body;
+mod error;
+mod id;
+mod message;
+mod salvage;
+mod scan;
+mod text;
+
+pub use body::{Body, EncodeError};
+pub(crate) use body::{Tail, refusal};
+pub use error::{ErrorCode, ErrorObject};
+pub use id::{ProgressToken, RequestId};
+pub use message::{Json, Kind, Message};
+pub(crate) use salvage::Salvage;
+pub use scan::Fault;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! The Model Context Protocol on tokio: servers over stdio, servers as child processes, both in one process, any stream.
+//!
+//! A server, whole:
+//!
+//! ```no_run
+//! use mcp::Server;
+//!
+//! #[tokio::main]
+//! async fn main() -> mcp::Result<()> {
+//!     mcp_tokio::serve_stdio(Server::new("calculator", "1.0.0")).await
+//! }
+//! ```
+//!
+//! And a client that starts one:
+//!
+//! ```no_run
+//! #[tokio::main]
+//! async fn main() -> mcp::Result<()> {
+//!     let client = mcp_tokio::spawn(["python3", "server.py"]).await?;
+//!     # drop(client);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! This crate only opens things: the protocol, and all async code, is in [`mcp`], which knows no runtime. The other adapters have the same
+//! functions with the same signatures. The runtime needs its time and I/O drivers (`enable_all`), which `#[tokio::main]` gives it; a runtime
+//! without them makes tokio panic. Outside of any runtime the functions give an error.
+
+use futures_io::{AsyncRead, AsyncWrite};
+use mcp::process::Command;
+use mcp::{Client, ClientBuilder, Server};
+
+mod open;
+mod runtime;
+
+pub use runtime::Tokio;
+
+/// Serves the process that has started this one, over standard input and output, until it has had enough.
+///
+/// Both then carry the protocol only: on Unix what this process or its children print goes to standard error
+/// ([`mcp::stdio::claim`] has the details). It can be done once per process.
+///
+/// ```no_run
+/// # async fn example() -> mcp::Result<()> {
+/// mcp_tokio::serve_stdio(mcp::Server::new("calculator", "1.0.0")).await
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Outside of a runtime, a second time, or when the connection fails.
+pub async fn serve_stdio(server: Server) -> mcp::Result<()> {
+    let runtime = Tokio::current()?;
+    let stdio = mcp::stdio::claim()?;
+    let hangup = Box::pin(mcp::stdio::hangup(&stdio.output));
+    let (reader, writer) = (open::input(stdio.input)?, open::output(stdio.output)?);
+    mcp::stream::serve(runtime, reader, writer, Some(hangup), server).await
+}
+
+/// Starts a server as a child process and connects to it.
+///
+/// A command is a program and its arguments, never a line for a shell. The child sees little of our environment, and it ends with the
+/// client: [`Command`] says how to change either.
+///
+/// ```no_run
+/// use mcp::process::{Command, Stderr};
+///
+/// # async fn example() -> mcp::Result<()> {
+/// let local = mcp_tokio::spawn(["python3", "server.py"]).await?;
+/// let quiet = Command::new("npx").args(["-y", "some-server"]).env("API_KEY", "...").stderr(Stderr::Null);
+/// let remote = mcp_tokio::spawn(quiet).await?;
+/// # drop((local, remote));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Outside of a runtime, when the child cannot be started (the error says what to look at), or when it does not speak the protocol.
+pub async fn spawn(command: impl Into<Command>) -> mcp::Result<Client> {
+    spawn_with(command, ClientBuilder::default()).await
+}
+
+/// The same with a client of your making.
+///
+/// # Errors
+///
+/// As with [`spawn`].
+pub async fn spawn_with(command: impl Into<Command>, client: ClientBuilder) -> mcp::Result<Client> {
+    let runtime = Tokio::current()?;
+    let (child, stdin, stdout) = command.into().spawn()?;
+    let (reader, writer) = (open::child_output(stdout)?, open::child_input(stdin)?);
+    mcp::stream::connect(runtime, reader, writer, Some(child), client).await
+}
+
+/// A server and a client of it in one process, joined in memory: for tests, and for tools that need no process of their own.
+///
+/// ```no_run
+/// # async fn example() -> mcp::Result<()> {
+/// let client = mcp_tokio::pair(mcp::Server::new("calculator", "1.0.0")).await?;
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Outside of a runtime, or when the two do not come to terms.
+pub async fn pair(server: Server) -> mcp::Result<Client> {
+    pair_with(server, ClientBuilder::default()).await
+}
+
+/// The same with a client of your making.
+///
+/// # Errors
+///
+/// As with [`pair`].
+pub async fn pair_with(server: Server, client: ClientBuilder) -> mcp::Result<Client> {
+    use mcp::runtime::Spawn;
+
+    let runtime = Tokio::current()?;
+    let (here, there) = mcp::memory::duplex(PAIR_BUFFER);
+    let (reader, writer) = there.into_split();
+    let serving = mcp::stream::serve(runtime.clone(), reader, writer, None, server);
+    runtime.spawn(async move {
+        // Whatever ends the server ends the stream, and so the client, which has somebody to tell.
+        let _ = serving.await;
+    });
+    let (reader, writer) = here.into_split();
+    mcp::stream::connect(runtime, reader, writer, None, client).await
+}
+
+/// Serves one client over any stream, until that has had enough.
+///
+/// tokio's own streams fit through `tokio_util::compat`:
+///
+/// ```no_run
+/// use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+///
+/// # async fn example(stream: tokio::net::TcpStream) -> mcp::Result<()> {
+/// let (reader, writer) = stream.into_split();
+/// mcp_tokio::serve_stream(reader.compat(), writer.compat_write(), mcp::Server::new("calculator", "1.0.0")).await
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Outside of a runtime, or when the connection fails.
+pub async fn serve_stream(
+    reader: impl AsyncRead + Send + Unpin + 'static,
+    writer: impl AsyncWrite + Send + Unpin + 'static,
+    server: Server,
+) -> mcp::Result<()> {
+    mcp::stream::serve(Tokio::current()?, reader, writer, None, server).await
+}
+
+/// Connects to a server over any stream. See [`serve_stream`] for tokio's own.
+///
+/// # Errors
+///
+/// Outside of a runtime, or when the connection fails.
+pub async fn connect_stream(
+    reader: impl AsyncRead + Send + Unpin + 'static,
+    writer: impl AsyncWrite + Send + Unpin + 'static,
+    client: ClientBuilder,
+) -> mcp::Result<Client> {
+    mcp::stream::connect(Tokio::current()?, reader, writer, None, client).await
+}
+
+/// What either side of a pair may be ahead of the other.
+const PAIR_BUFFER: usize = 64 * 1024;

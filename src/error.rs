@@ -1,0 +1,140 @@
+//! The one error type of the crate, sorted by whose fault it is.
+
+use std::fmt;
+use std::io;
+
+use mcp_proto::model::StructuredError;
+use mcp_proto::{CloseReason, EncodeError, ErrorObject, RequestError, RespondError, Why};
+
+/// What can go wrong with a client, a server, or a call.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A request failed: the peer answered with an error, or no answer came.
+    Request {
+        /// The request's method, and the name of the tool if it was one.
+        what: String,
+        /// How it failed.
+        error: RequestError,
+    },
+    /// A request or notification could not be sent.
+    Send {
+        /// Its method.
+        what: String,
+        /// Why not.
+        why: Why,
+    },
+    /// The peer's result does not have the shape that its method prescribes.
+    Result {
+        /// The request's method, and the name of the tool if it was one.
+        what: String,
+        /// Where and why.
+        error: serde_json::Error,
+    },
+    /// A value of ours cannot be sent as JSON.
+    Encode(EncodeError),
+    /// A tool's result has no structured content of the wanted shape, or the tool failed.
+    Structured(StructuredError),
+    /// Something was said about a request that is over, or progress did not rise.
+    Respond(RespondError),
+    /// The connection ended, and not in the ordinary way.
+    Closed(CloseReason),
+    /// The server is not well defined; each line says what to change.
+    Definition(Vec<String>),
+    /// A start hook failed.
+    Start(String),
+    /// A page of a list led back to an earlier one, or there were too many.
+    Pages {
+        /// The list's method.
+        what: &'static str,
+        /// How many pages were read.
+        read: usize,
+    },
+    /// The operating system refused something.
+    Io(io::Error),
+}
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// The error object that the peer answered with, if that is what happened.
+    pub fn rpc(&self) -> Option<&ErrorObject> {
+        match self {
+            Self::Request { error: RequestError::Rpc(error), .. } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether the call ran out of time.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Request { error: RequestError::TimedOut(_), .. })
+    }
+
+    /// Whether the connection had ended.
+    pub fn is_closed(&self) -> bool {
+        matches!(
+            self,
+            Self::Closed(_)
+                | Self::Request { error: RequestError::Closed(_), .. }
+                | Self::Send { why: Why::Closed, .. }
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request { what, error } => write!(f, "{what}: {error}"),
+            Self::Send { what, why } => write!(f, "{what} was not sent: {why}"),
+            Self::Result { what, error } => write!(f, "the result of {what} has the wrong shape: {error}"),
+            Self::Encode(error) => error.fmt(f),
+            Self::Structured(error) => error.fmt(f),
+            Self::Respond(error) => error.fmt(f),
+            Self::Closed(reason) => reason.fmt(f),
+            Self::Definition(faults) => write!(f, "the server is not well defined: {}", faults.join("; ")),
+            Self::Start(error) => write!(f, "the start hook failed: {error}"),
+            Self::Pages { what, read } => write!(f, "{what} does not end: gave up after {read} pages"),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Request { error, .. } => Some(error),
+            Self::Result { error, .. } => Some(error),
+            Self::Encode(error) => Some(error),
+            Self::Structured(error) => Some(error),
+            Self::Respond(error) => Some(error),
+            Self::Closed(reason) => Some(reason),
+            Self::Io(error) => Some(error),
+            Self::Send { .. } | Self::Definition(_) | Self::Start(_) | Self::Pages { .. } => None,
+        }
+    }
+}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error)
+    }
+}
+
+impl From<StructuredError> for Error {
+    fn from(error: StructuredError) -> Self {
+        Self::Structured(error)
+    }
+}
+
+impl From<RespondError> for Error {
+    fn from(error: RespondError) -> Self {
+        Self::Respond(error)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

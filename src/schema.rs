@@ -1,0 +1,128 @@
+//! JSON schemas made from Rust types: 2020-12, without formats that only Rust knows, so that strict clients take them.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
+use serde_json::{Map, Value, json};
+
+/// The schema of a tool's arguments: always an object.
+pub(crate) fn of_arguments<T: JsonSchema>() -> Map<String, Value> {
+    let mut schema = object(generate::<T>());
+    // `()` and the like say null; the specification wants an object in any case.
+    if schema.get("type").and_then(Value::as_str) != Some("object") && !schema.contains_key("properties") {
+        let is_empty = schema.get("type").and_then(Value::as_str) == Some("null") || schema.is_empty();
+        if is_empty {
+            return no_arguments();
+        }
+    }
+    schema.insert("type".into(), "object".into());
+    schema.entry("properties").or_insert_with(|| json!({}));
+    schema
+}
+
+/// The schema of a tool without arguments.
+pub(crate) fn no_arguments() -> Map<String, Value> {
+    object(json!({ "type": "object", "properties": {} }))
+}
+
+/// The schema of a tool's structured content: always an object.
+pub(crate) fn of_output<T: JsonSchema>() -> Schema {
+    let schema = generate::<T>();
+    let schema = if is_object(&schema) {
+        schema
+    } else {
+        json!({ "type": "object", "properties": { "result": schema }, "required": ["result"] })
+    };
+    Schema::try_from(schema).unwrap_or_default()
+}
+
+/// Whether values of this type are wrapped as `{"result": value}`, because they are not always objects.
+pub(crate) fn wraps<T: JsonSchema>() -> bool {
+    !is_object(&generate::<T>())
+}
+
+/// The schema of an elicitation's form.
+pub(crate) fn of_form<T: JsonSchema>() -> Map<String, Value> {
+    of_arguments::<T>()
+}
+
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        // `true` and `false` are schemas as well; as an object, "anything" is the empty one.
+        _ => Map::new(),
+    }
+}
+
+fn is_object(schema: &Value) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some("object")
+}
+
+fn generate<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.meta_schema = None;
+        settings.inline_subschemas = true;
+    });
+    let mut schema = settings.with_transform(Plain).into_generator().into_root_schema_for::<T>();
+    // The name of a Rust type tells a model nothing.
+    schema.remove("title");
+    schema.to_value()
+}
+
+/// Takes out the formats that are names of Rust types (`uint32`, `double`): strict validators refuse unknown formats, and
+/// the bounds that they mean are written as `minimum` and `maximum`.
+#[derive(Clone, Debug)]
+struct Plain;
+
+impl Transform for Plain {
+    fn transform(&mut self, schema: &mut Schema) {
+        let bits = |format: &str| {
+            let unsigned = format.strip_prefix("uint");
+            let signed = format.strip_prefix("int");
+            unsigned.or(signed).is_some_and(|bits| bits.is_empty() || bits.parse::<u8>().is_ok())
+        };
+        let format = schema.get("format").and_then(Value::as_str);
+        if format.is_some_and(|format| bits(format) || matches!(format, "float" | "double")) {
+            schema.remove("format");
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(JsonSchema)]
+    #[allow(dead_code, reason = "only its schema is looked at")]
+    struct Args {
+        count: u32,
+        ratio: f64,
+        note: Option<String>,
+        nested: Vec<Nested>,
+    }
+
+    #[derive(JsonSchema)]
+    #[allow(dead_code, reason = "only its schema is looked at")]
+    struct Nested {
+        byte: u8,
+    }
+
+    #[test]
+    fn schemas_have_no_rust_only_formats_and_no_nullable() {
+        let schema = of_arguments::<Args>();
+        let text = serde_json::to_string(&schema).unwrap();
+        assert!(!text.contains("format") && !text.contains("nullable") && !text.contains("$schema"), "{text}");
+        assert!(!text.contains("$ref") && !text.contains("title"), "{text}");
+        assert_eq!(schema["type"], "object");
+        assert_eq!(schema["required"], json!(["count", "ratio", "nested"]));
+        assert_eq!(schema["properties"]["count"]["minimum"], 0);
+    }
+
+    #[test]
+    fn what_is_no_object_is_wrapped() {
+        assert!(wraps::<i64>() && wraps::<Vec<Nested>>() && !wraps::<Nested>());
+        assert_eq!(of_output::<i64>().get("required"), Some(&json!(["result"])));
+        assert_eq!(of_arguments::<()>(), no_arguments());
+    }
+}

@@ -1,0 +1,146 @@
+//! A request of ours as a future: sent when first polled, cancelled on the wire when dropped.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use mcp_proto::model::Progress;
+use mcp_proto::{Body, CallOptions, Message, Meta, OutboundId, Scope, Wanted, Why};
+
+use super::shared::{Shared, Waiter};
+use crate::{Error, Result};
+
+/// Called with each progress notification of a call, in order and before its result, by the task that awaits the call.
+pub(crate) type OnProgress = Box<dyn FnMut(Progress) + Send>;
+
+/// See the module.
+pub(crate) struct Call {
+    shared: Arc<Shared>,
+    /// For error messages.
+    what: String,
+    options: CallOptions,
+    on_progress: Option<OnProgress>,
+    step: Step,
+}
+
+enum Step {
+    /// The body, until the connection has taken it.
+    Unsent(Body),
+    Open(OutboundId),
+    Ended,
+}
+
+impl Call {
+    pub(crate) fn new(shared: Arc<Shared>, what: String, body: Body) -> Self {
+        Self { shared, what, options: CallOptions::default(), on_progress: None, step: Step::Unsent(body) }
+    }
+
+    pub(crate) fn options(&mut self) -> &mut CallOptions {
+        &mut self.options
+    }
+
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    pub(crate) fn on_progress(&mut self, call: OnProgress) {
+        self.options.progress = Wanted::Yes;
+        self.on_progress = Some(call);
+    }
+
+    fn send(&mut self, body: Body, cx: &Context<'_>) -> Poll<Result<()>> {
+        let waker = cx.waker().clone();
+        let options = self.options.clone();
+        let sent = self.shared.command(|state, now| match state.connection.request(now, body, options) {
+            Ok(id) => {
+                state.waiters.insert(id, Waiter { waker: Some(waker), ..Waiter::default() });
+                Ok(id)
+            }
+            Err(refused) => {
+                if refused.why == Why::Full {
+                    state.writable.push(waker);
+                }
+                Err(refused)
+            }
+        });
+        match sent {
+            Ok(id) => {
+                self.step = Step::Open(id);
+                Poll::Ready(Ok(()))
+            }
+            Err(refused) if refused.why == Why::Full => {
+                self.step = Step::Unsent(refused.body);
+                Poll::Pending
+            }
+            Err(refused) => Poll::Ready(Err(Error::Send { what: self.what.clone(), why: refused.why })),
+        }
+    }
+}
+
+impl Future for Call {
+    type Output = Result<Message>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Message>> {
+        let this = &mut *self;
+        let id = match std::mem::replace(&mut this.step, Step::Ended) {
+            Step::Unsent(body) => match this.send(body, cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) => return Poll::Pending,
+            },
+            Step::Open(id) => id,
+            Step::Ended => {
+                return Poll::Ready(Err(Error::Send { what: this.what.clone(), why: Why::Gone }));
+            }
+        };
+        let waker = cx.waker().clone();
+        let (progress, result, replaced) = this.shared.with(|state| {
+            let Some(waiter) = state.waiters.get_mut(&id) else { return Default::default() };
+            let progress = std::mem::take(&mut waiter.progress);
+            let result = waiter.result.take();
+            let replaced = waiter.waker.replace(waker);
+            // Forgotten under the same lock: its waker, replaced above, is dropped outside.
+            let waiter = if result.is_some() { state.waiters.remove(&id) } else { None };
+            (progress, result, (replaced, waiter))
+        });
+        drop(replaced);
+        if let Some(on_progress) = &mut this.on_progress {
+            progress.into_iter().for_each(on_progress);
+        }
+        match result {
+            None => {
+                this.step = Step::Open(id);
+                Poll::Pending
+            }
+            Some(Ok(message)) => Poll::Ready(Ok(message)),
+            Some(Err(error)) => Poll::Ready(Err(Error::Request { what: this.what.clone(), error })),
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Step::Open(id) = self.step {
+            let waiter = self.shared.command(|state, now| {
+                state.connection.cancel(now, id, "the caller does not want it any more");
+                state.waiters.remove(&id)
+            });
+            drop(waiter);
+        }
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("what", &self.what).finish_non_exhaustive()
+    }
+}
+
+/// Sends a notification.
+pub(crate) fn notify(shared: &Shared, body: Body, scope: Scope, meta: Meta) -> Result<()> {
+    shared.command(|state, now| state.connection.notify(now, body, scope, meta)).map_err(|refused| Error::Send {
+        what: refused.body.method().to_owned(),
+        why: refused.why,
+    })
+}

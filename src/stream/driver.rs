@@ -1,0 +1,438 @@
+//! The stream driver: one hand-written future that carries bytes between a stream and a connection.
+//!
+//! A turn does each of these once, and turns repeat while one of them got something done, up to a bound:
+//!
+//! 1. **read** into the input buffer and **scan** whole lines (no lock);
+//! 2. under the lock: **feed** the messages, hand in finished answers, tell the time, take events and output;
+//! 3. wake whoever waits, start handlers (no lock);
+//! 4. **write** (no lock).
+//!
+//! The waker is stored before the first step, so a handle that changes the connection meanwhile wakes the next poll.
+//!
+//! The ends: a write error discards output and reads on to the end of input; a read error breaks the connection; after the
+//! connection's end the output is flushed, closed and dropped (half-close really closes), and a client reads on to the
+//! peer's end so that the peer is never stuck in a write; all of that within [`LINGER`]. Dropping the driver fails every
+//! call and wakes it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use mcp_proto::line::LineBuffer;
+use mcp_proto::{InboundId, Limits, Message, Origin, Timestamp};
+
+use super::handling::{BoxFuture, Handling, Reply, Service, Work};
+use super::shared::{Inbound, Shared, Turn};
+use crate::runtime::Spawn;
+
+/// Turns in one poll before other tasks get a chance.
+const TURNS: usize = 32;
+/// Bytes read at once.
+const READ: usize = 64 * 1024;
+/// Bytes taken from the connection before they are written.
+const WRITE: usize = 64 * 1024;
+/// Messages scanned before they are fed, so that the lock is taken once for a burst.
+const BATCH: usize = 64;
+/// How long flushing, closing and reading to the peer's end may take once the connection is over.
+const LINGER: Duration = Duration::from_secs(2);
+/// Notifications that wait for a slow handler; then the oldest goes.
+const NOTIFICATIONS: usize = 1024;
+
+/// What the driver needs besides a reader and a writer.
+pub(crate) struct Parts<R> {
+    pub(crate) runtime: R,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) service: Arc<dyn Service>,
+    pub(crate) limits: Limits,
+    /// Ready when the peer is gone although the output still takes bytes; asked once the input has ended.
+    pub(crate) hangup: Option<BoxFuture<()>>,
+    pub(crate) role: Role,
+}
+
+/// What happens after the connection's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Reads on to the peer's end.
+    Client,
+    /// Ends once its output is closed.
+    Server,
+}
+
+/// See the module.
+pub(crate) struct Driver<Rd, Wr, R: Spawn> {
+    parts: Parts<R>,
+    reader: Option<Rd>,
+    writer: Option<Wr>,
+    /// Bytes read; `unread` of them are still to be cut into lines. Allocated for a read, kept while it has bytes.
+    input: Vec<u8>,
+    unread: std::ops::Range<usize>,
+    lines: LineBuffer,
+    /// Messages scanned and not yet fed, because the connection does not want any now.
+    scanned: VecDeque<Message>,
+    eof: Option<Eof>,
+    /// Bytes taken from the connection, `written` of them already on the stream.
+    output: Vec<u8>,
+    written: usize,
+    flushed: bool,
+    /// Answers of handlers that were finished in place.
+    replies: Vec<(InboundId, Reply)>,
+    notifications: Arc<Mutex<Notifications>>,
+    /// The armed sleep and when it ends. Re-armed only for an earlier moment.
+    sleep: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
+    /// Set at the connection's end: when patience ends, too.
+    linger: Option<Timestamp>,
+}
+
+/// How the input ended; told to the connection once everything before it was fed.
+enum Eof {
+    Pending(Option<String>),
+    Told,
+}
+
+impl<Rd, Wr, R> Future for Driver<Rd, Wr, R>
+where
+    Rd: AsyncRead + Unpin,
+    Wr: AsyncWrite + Unpin,
+    R: Spawn,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let waker = cx.waker().clone();
+        let replaced = this.parts.shared.with(|state| state.driver.replace(waker));
+        drop(replaced);
+        for _ in 0..TURNS {
+            let mut busy = this.read(cx);
+            let (turn, closed, deadline) = this.exchange();
+            busy |= this.dispatch(turn, cx);
+            busy |= this.write(cx);
+            if closed && this.end(cx) {
+                return Poll::Ready(());
+            }
+            busy |= this.watch_hangup(cx);
+            busy |= this.arm(deadline.min_some(this.linger), cx);
+            if !busy {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<Rd, Wr, R> Driver<Rd, Wr, R>
+where
+    Rd: AsyncRead + Unpin,
+    Wr: AsyncWrite + Unpin,
+    R: Spawn,
+{
+    pub(crate) fn new(parts: Parts<R>, reader: Rd, writer: Wr) -> Self {
+        Self {
+            lines: LineBuffer::new(parts.limits.frame),
+            parts,
+            reader: Some(reader),
+            writer: Some(writer),
+            input: Vec::new(),
+            unread: 0..0,
+            scanned: VecDeque::new(),
+            eof: None,
+            output: Vec::new(),
+            written: 0,
+            flushed: true,
+            replies: Vec::new(),
+            notifications: Arc::default(),
+            sleep: None,
+            linger: None,
+        }
+    }
+
+    /// Reads and scans, unless scanned messages still wait to be fed.
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.scanned.is_empty() || self.eof.is_some() {
+            return false;
+        }
+        let mut busy = false;
+        if self.unread.is_empty() {
+            let wanted = self.linger.is_some() || self.parts.shared.with(|state| state.connection.wants_input());
+            let Some(reader) = self.reader.as_mut().filter(|_| wanted) else { return false };
+            self.input.resize(READ, 0);
+            match Pin::new(reader).poll_read(cx, &mut self.input) {
+                Poll::Pending => {
+                    self.input = Vec::new();
+                    return false;
+                }
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => return true,
+                Poll::Ready(Err(error)) => self.eof = Some(Eof::Pending(Some(error.to_string()))),
+                Poll::Ready(Ok(0)) => self.eof = Some(Eof::Pending(None)),
+                Poll::Ready(Ok(read)) => self.unread = 0..read,
+            }
+            busy = true;
+        }
+        let limits = &self.parts.limits;
+        let mut bytes = &self.input[self.unread.clone()];
+        while self.scanned.len() < BATCH {
+            let Some(line) = self.lines.next(&mut bytes) else { break };
+            self.scanned.push_back(Message::scan_line(line, limits));
+        }
+        self.unread.start = self.unread.end - bytes.len();
+        if let Some(Eof::Pending(None)) = self.eof
+            && let Some(line) = self.lines.finish()
+        {
+            self.scanned.push_back(Message::scan_line(line, limits));
+        }
+        busy || !self.scanned.is_empty()
+    }
+
+    /// The one time the lock is held in a turn.
+    fn exchange(&mut self) -> (Turn, bool, Option<Timestamp>) {
+        let mut turn = Turn::default();
+        let now = self.parts.runtime.now();
+        let Self { parts, replies, scanned, eof, output, written, writer, .. } = self;
+        let (closed, deadline) = parts.shared.with(|state| {
+            for (id, reply) in replies.drain(..) {
+                state.answer(now, id, reply);
+            }
+            while state.connection.wants_input()
+                && let Some(message) = scanned.pop_front()
+            {
+                state.connection.handle_message(now, Origin::STREAM, message);
+            }
+            if scanned.is_empty()
+                && let Some(Eof::Pending(cause)) = eof
+            {
+                match cause {
+                    None => state.connection.handle_eof(now),
+                    Some(cause) => state.connection.handle_broken(now, cause),
+                }
+                *eof = Some(Eof::Told);
+            }
+            state.connection.handle_timeout(now);
+            if *written == output.len() {
+                output.clear();
+                *written = 0;
+            }
+            if writer.is_some() {
+                if output.len() < WRITE {
+                    state.connection.drain_lines(output, WRITE);
+                }
+            } else {
+                // Nobody takes it any more; the connection must not wait for that.
+                while state.connection.poll_transmit().is_some() {}
+            }
+            state.take_events(&mut turn);
+            (state.closed.is_some(), state.connection.poll_timeout())
+        });
+        if closed {
+            // Whatever still comes is read past, not scanned into a connection that is over.
+            self.scanned.clear();
+        }
+        (turn, closed, deadline)
+    }
+
+    /// Wakes and starts what the turn brought.
+    fn dispatch(&mut self, turn: Turn, cx: &mut Context<'_>) -> bool {
+        let busy = !turn.wakers.is_empty() || !turn.requests.is_empty() || !turn.notifications.is_empty();
+        for waker in turn.wakers {
+            waker.wake();
+        }
+        for remark in turn.remarks {
+            tracing::debug!(?remark, "the peer did something odd");
+        }
+        self.notify(turn.notifications);
+        // One handler is polled in place; when several are ready they are started beside each other at once.
+        let in_place = turn.requests.len() == 1;
+        for request in turn.requests {
+            self.start(request, in_place, cx);
+        }
+        busy
+    }
+
+    fn start(&mut self, request: Inbound, in_place: bool, cx: &mut Context<'_>) {
+        let Parts { runtime, shared, service, .. } = &self.parts;
+        let (id, cancel) = (request.id, Arc::clone(&request.cancel));
+        match service.handle(shared, request) {
+            Handling::Now(reply) => self.replies.push((id, reply)),
+            Handling::InPlace(future) => {
+                let mut work = Work::new(id, Arc::clone(shared), cancel, future);
+                if in_place && let Poll::Ready(reply) = work.poll_handler(cx) {
+                    self.replies.push((id, reply));
+                } else {
+                    runtime.spawn(work);
+                }
+            }
+            Handling::Blocking(future) => {
+                let work = Work::new(id, Arc::clone(shared), cancel, future);
+                runtime.spawn_blocking(Box::new(move || futures_lite::future::block_on(work)));
+            }
+        }
+    }
+
+    /// Queues notifications for the one task that handles them in order; starts it if it is not at work.
+    fn notify(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            let Some(handling) = self.parts.service.notified(&self.parts.shared, message) else { continue };
+            let (dropped, idle) = {
+                let mut queue = lock(&self.notifications);
+                let dropped = if queue.waiting.len() >= NOTIFICATIONS { queue.waiting.pop_front() } else { None };
+                queue.waiting.push_back(handling);
+                (dropped, !std::mem::replace(&mut queue.at_work, true))
+            };
+            if dropped.is_some() {
+                tracing::warn!("a notification was dropped: its handler does not keep up");
+            }
+            if idle {
+                self.parts.runtime.spawn(handle_notifications(Arc::clone(&self.notifications)));
+            }
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut busy = false;
+        while let Some(writer) = &mut self.writer {
+            if self.written == self.output.len() {
+                if !self.flushed {
+                    match Pin::new(writer).poll_flush(cx) {
+                        Poll::Pending => {}
+                        Poll::Ready(Ok(())) => self.flushed = true,
+                        Poll::Ready(Err(error)) => self.output_failed(&error),
+                    }
+                }
+                break;
+            }
+            match Pin::new(writer).poll_write(cx, &self.output[self.written..]) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => self.output_failed(&io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(written)) => {
+                    self.written += written;
+                    self.flushed = false;
+                }
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Poll::Ready(Err(error)) => self.output_failed(&error),
+            }
+            busy = true;
+        }
+        if self.written == self.output.len() && self.output.capacity() > WRITE * 2 {
+            // One large message must not pin its size.
+            self.output = Vec::new();
+            self.written = 0;
+        }
+        busy
+    }
+
+    fn output_failed(&mut self, error: &io::Error) {
+        tracing::debug!(%error, "the output failed; reading on to the end of input");
+        self.writer = None;
+        self.output = Vec::new();
+        self.written = 0;
+        self.flushed = true;
+        if matches!(self.eof, Some(Eof::Told)) {
+            // Neither end is left.
+            self.break_off("the peer does not read any more");
+        }
+    }
+
+    fn break_off(&self, cause: &str) {
+        self.parts.shared.command(|state, now| state.connection.handle_broken(now, cause));
+    }
+
+    /// After the connection's end: closes the output, and on a client reads to the peer's end. True when all is done.
+    fn end(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.parts.runtime.now();
+        let patience = *self.linger.get_or_insert(now + LINGER);
+        let out_of_patience = now >= patience;
+        if let Some(writer) = &mut self.writer {
+            let flushed = self.written == self.output.len() && self.flushed;
+            if out_of_patience || flushed && Pin::new(writer).poll_close(cx).is_ready() {
+                self.writer = None;
+            }
+        }
+        if self.writer.is_none() {
+            self.parts.shared.with(|state| (std::mem::replace(&mut state.output_closed, true), std::mem::take(&mut state.watchers)))
+                .1
+                .into_iter()
+                .for_each(std::task::Waker::wake);
+        }
+        self.writer.is_none() && (self.parts.role == Role::Server || self.eof.is_some() || out_of_patience)
+    }
+
+    fn watch_hangup(&mut self, cx: &mut Context<'_>) -> bool {
+        let (Some(Eof::Told), Some(hangup), None) = (&self.eof, &mut self.parts.hangup, self.linger) else { return false };
+        if hangup.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.parts.hangup = None;
+        self.break_off("the peer is gone");
+        true
+    }
+
+    /// Makes sure that the driver is polled at `deadline`; true if that is already now.
+    fn arm(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = deadline else { return false };
+        if self.sleep.as_ref().is_none_or(|(until, _)| deadline < *until) {
+            self.sleep = Some((deadline, Box::pin(self.parts.runtime.sleep_until(deadline))));
+        }
+        let Some((_, sleep)) = &mut self.sleep else { return false };
+        if sleep.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.sleep = None;
+        true
+    }
+}
+
+impl<Rd, Wr, R: Spawn> Drop for Driver<Rd, Wr, R> {
+    fn drop(&mut self) {
+        let now = self.parts.runtime.now();
+        let mut turn = Turn::default();
+        self.parts.shared.with(|state| {
+            state.connection.handle_broken(now, "its driver was dropped");
+            state.output_closed = true;
+            state.take_events(&mut turn);
+            turn.wakers.append(&mut state.watchers);
+        });
+        turn.wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+}
+
+/// What waits to be handled, in order.
+#[derive(Default)]
+struct Notifications {
+    waiting: VecDeque<BoxFuture<()>>,
+    at_work: bool,
+}
+
+async fn handle_notifications(queue: Arc<Mutex<Notifications>>) {
+    loop {
+        let next = {
+            let mut queue = lock(&queue);
+            let next = queue.waiting.pop_front();
+            queue.at_work = next.is_some();
+            next
+        };
+        let Some(handling) = next else { return };
+        if let Err(panic) = super::handling::contained(handling).await {
+            super::handling::panicked(&*panic);
+        }
+    }
+}
+
+fn lock(queue: &Mutex<Notifications>) -> std::sync::MutexGuard<'_, Notifications> {
+    // Nothing can panic while it is held.
+    queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+trait MinSome {
+    /// The smaller of two moments that may both be missing.
+    fn min_some(self, other: Self) -> Self;
+}
+
+impl MinSome for Option<Timestamp> {
+    fn min_some(self, other: Self) -> Self {
+        [self, other].into_iter().flatten().min()
+    }
+}

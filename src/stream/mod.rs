@@ -1,0 +1,132 @@
+//! Connections over byte streams: one driver, generic over the stream and the runtime, for servers and clients alike.
+
+mod call;
+mod driver;
+mod handling;
+mod shared;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use mcp_proto::{CloseReason, Connection, Start};
+
+pub(crate) use self::call::{Call, notify};
+use self::driver::{Driver, Parts, Role};
+pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service};
+pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared};
+use crate::client::{Client, ClientBuilder};
+use crate::process::Child;
+use crate::runtime::Spawn;
+use crate::server::Server;
+use crate::{Error, Result};
+
+/// Serves one connection until its end.
+///
+/// `hangup`, if given, is ready when the peer is gone although writing to it still seems to work. It is asked once the
+/// input has ended, so that a server whose client was killed does not work on for nobody.
+///
+/// This is what the adapters are made of; with them at hand, call theirs.
+///
+/// # Errors
+///
+/// When the server is not well defined, its start hook fails, or the connection ends in any other way than by being
+/// closed on either side.
+pub async fn serve<R, Rd, Wr>(
+    runtime: R,
+    reader: Rd,
+    writer: Wr,
+    hangup: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    server: Server,
+) -> Result<()>
+where
+    R: Spawn,
+    Rd: AsyncRead + Unpin + Send,
+    Wr: AsyncWrite + Unpin + Send,
+{
+    let lease = server.enter().await?;
+    let config = server.config();
+    let limits = config.limits.clone();
+    let shared = share(&runtime, |now| Connection::server(config, Start::Handshake, now));
+    let parts =
+        Parts { runtime, shared: Arc::clone(&shared), service: server.service(), limits, hangup, role: Role::Server };
+    Driver::new(parts, reader, writer).await;
+    lease.leave().await;
+    match shared.with(|state| state.closed.clone()) {
+        None | Some(CloseReason::PeerClosed | CloseReason::LocallyClosed) => Ok(()),
+        Some(reason) => Err(Error::Closed(reason)),
+    }
+}
+
+/// Connects a client over a stream: starts its driver as a task and waits for the handshake.
+///
+/// `child` is the process at the other end, if there is one; it is shut down with the client.
+///
+/// This is what the adapters are made of; with them at hand, call theirs.
+///
+/// # Errors
+///
+/// When the handshake fails or does not end in time.
+pub async fn connect<R, Rd, Wr>(
+    runtime: R,
+    reader: Rd,
+    writer: Wr,
+    child: Option<Child>,
+    client: ClientBuilder,
+) -> Result<Client>
+where
+    R: Spawn,
+    Rd: AsyncRead + Unpin + Send + 'static,
+    Wr: AsyncWrite + Unpin + Send + 'static,
+{
+    let (config, service) = client.into_parts();
+    let limits = config.limits.clone();
+    let shared = share(&runtime, |now| Connection::client(config, now));
+    let parts =
+        Parts { runtime: runtime.clone(), shared: Arc::clone(&shared), service, limits, hangup: None, role: Role::Client };
+    runtime.spawn(Driver::new(parts, reader, writer));
+    // From here on a drop of this future closes the connection and ends the child.
+    let client = Client::new(shared, child);
+    client.ready().await?;
+    Ok(client)
+}
+
+fn share<R: Spawn>(runtime: &R, connection: impl FnOnce(crate::Timestamp) -> Connection) -> Arc<Shared> {
+    let clock = runtime.clone();
+    Shared::new(connection(runtime.now()), move || clock.now())
+}
+
+impl Shared {
+    /// What the handshake brought, once it did.
+    pub(crate) async fn ready(&self) -> Result<Facts> {
+        poll_fn(|cx| {
+            let waker = cx.waker().clone();
+            self.with(|state| match (&state.facts, &state.closed) {
+                (Some(facts), _) => Poll::Ready(Ok(facts.clone())),
+                (None, Some(reason)) => Poll::Ready(Err(Error::Closed(reason.clone()))),
+                (None, None) => {
+                    state.watchers.push(waker);
+                    Poll::Pending
+                }
+            })
+        })
+        .await
+    }
+
+    /// Waits until the connection is over and its output closed.
+    pub(crate) async fn ended(&self) -> CloseReason {
+        poll_fn(|cx| {
+            let waker = cx.waker().clone();
+            self.with(|state| match &state.closed {
+                Some(reason) if state.output_closed => Poll::Ready(reason.clone()),
+                _ => {
+                    state.watchers.push(waker);
+                    Poll::Pending
+                }
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,245 @@
+//! What a connection's driver and its handles share: the core under one lock, and who waits for what.
+//!
+//! The lock rule: it is held for a few lines, never across an await, and **no user code, waker or user value runs, wakes or
+//! drops under it**. Wakers are collected inside and woken outside.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use mcp_proto::model::Progress;
+use mcp_proto::{
+    CloseReason, Connection, Event, InboundId, Message, OutboundId, Peer, ProtocolVersion, RequestError, RequestMeta,
+    Timestamp,
+};
+
+/// Shared by the driver and every handle of one connection.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// What the lock protects.
+pub(crate) struct State {
+    pub(crate) connection: Connection,
+    /// Who waits for the end of which call of ours.
+    pub(crate) waiters: BTreeMap<OutboundId, Waiter>,
+    /// The handlers at work, so that they can be told that their request was cancelled.
+    handlers: BTreeMap<InboundId, Arc<Cancel>>,
+    /// Who waits for room in a queue.
+    pub(crate) writable: Vec<Waker>,
+    /// Who waits for the handshake, or for the end.
+    pub(crate) watchers: Vec<Waker>,
+    pub(crate) facts: Option<Facts>,
+    pub(crate) closed: Option<CloseReason>,
+    /// Whether the transport's output is closed, so that the peer has seen our end.
+    pub(crate) output_closed: bool,
+    /// Woken by whoever changes the connection.
+    pub(crate) driver: Option<Waker>,
+}
+
+/// What the handshake brought.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) peer: Option<Arc<Peer>>,
+}
+
+/// One call of ours and what has come for it.
+#[derive(Default)]
+pub(crate) struct Waiter {
+    pub(crate) waker: Option<Waker>,
+    pub(crate) progress: VecDeque<Progress>,
+    pub(crate) result: Option<Result<Message, RequestError>>,
+}
+
+/// Progress kept for a caller that does not look; after that only the latest counts.
+const PROGRESS_KEPT: usize = 64;
+
+/// What one turn of the driver has to do once the lock is free.
+#[derive(Default)]
+pub(crate) struct Turn {
+    pub(crate) wakers: Vec<Waker>,
+    pub(crate) requests: Vec<Inbound>,
+    pub(crate) notifications: Vec<Message>,
+    /// Worth a line in the log: strays and broken rules.
+    pub(crate) remarks: Vec<Event>,
+}
+
+/// A request for the application.
+pub(crate) struct Inbound {
+    pub(crate) id: InboundId,
+    pub(crate) message: Message,
+    pub(crate) meta: Box<RequestMeta>,
+    pub(crate) cancel: Arc<Cancel>,
+}
+
+impl Shared {
+    pub(crate) fn new(connection: Connection, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Arc<Self> {
+        let state = State {
+            connection,
+            waiters: BTreeMap::new(),
+            handlers: BTreeMap::new(),
+            writable: Vec::new(),
+            watchers: Vec::new(),
+            facts: None,
+            closed: None,
+            output_closed: false,
+            driver: None,
+        };
+        Arc::new(Self { state: Mutex::new(state), clock: Box::new(clock) })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Looks at or changes the state without disturbing the driver.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.lock())
+    }
+
+    /// Changes the connection, then wakes the driver so that it draws the consequences.
+    pub(crate) fn command<T>(&self, change: impl FnOnce(&mut State, Timestamp) -> T) -> T {
+        let now = self.now();
+        let (changed, driver) = {
+            let mut state = self.lock();
+            (change(&mut state, now), state.driver.take())
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        changed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| {
+            // Only our own code runs under the lock, so this is a bug of ours; nothing can be trusted to go on.
+            let mut state = poisoned.into_inner();
+            self.state.clear_poison();
+            state.connection.handle_broken((self.clock)(), "a panic inside the library");
+            state
+        })
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// Takes what the connection has to say. Whatever must happen outside the lock goes into `turn`.
+    pub(crate) fn take_events(&mut self, turn: &mut Turn) {
+        while let Some(event) = self.connection.poll_event() {
+            match event {
+                Event::Ready { version, peer, .. } => {
+                    self.facts = Some(Facts { version, peer });
+                    turn.wakers.append(&mut self.watchers);
+                }
+                Event::Request { id, message, meta } => {
+                    let cancel = Arc::new(Cancel::default());
+                    self.handlers.insert(id, Arc::clone(&cancel));
+                    turn.requests.push(Inbound { id, message, meta, cancel });
+                }
+                Event::Cancelled { id, .. } => {
+                    if let Some(cancel) = self.handlers.get(&id) {
+                        turn.wakers.append(&mut cancel.cancel());
+                    }
+                }
+                Event::Notification { message, .. } => turn.notifications.push(message),
+                Event::Progress { id, progress } => {
+                    if let Some(waiter) = self.waiters.get_mut(&id) {
+                        if waiter.progress.len() >= PROGRESS_KEPT {
+                            waiter.progress.pop_back();
+                        }
+                        waiter.progress.push_back(progress);
+                        turn.wakers.extend(waiter.waker.take());
+                    }
+                }
+                Event::Response { id, result } => {
+                    if let Some(waiter) = self.waiters.get_mut(&id) {
+                        waiter.result = Some(result.map(|(_, message)| message));
+                        turn.wakers.extend(waiter.waker.take());
+                    }
+                }
+                Event::Writable => turn.wakers.append(&mut self.writable),
+                Event::Closed { reason, .. } => {
+                    self.closed = Some(reason);
+                    turn.wakers.append(&mut self.writable);
+                    turn.wakers.append(&mut self.watchers);
+                }
+                remark => turn.remarks.push(remark),
+            }
+        }
+    }
+
+    /// The handler of a request has ended, whatever came of it.
+    pub(crate) fn handler_ended(&mut self, id: InboundId, now: Timestamp) {
+        self.handlers.remove(&id);
+        self.connection.release(now, id);
+    }
+}
+
+/// Tells a handler that its request was cancelled.
+#[derive(Default)]
+pub(crate) struct Cancel {
+    cancelled: AtomicBool,
+    /// Set once the handler has asked to be told: then it decides itself how to end.
+    watched: AtomicBool,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl Cancel {
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn watch(&self) {
+        self.watched.store(true, Ordering::Release);
+    }
+
+    /// Ready once cancelled; else `cx` is woken when that happens.
+    pub(crate) fn poll_cancelled(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_cancelled() {
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        let mut wakers = self.wakers();
+        let replaced = wakers.iter().position(|known| known.will_wake(&waker));
+        let replaced = match replaced {
+            Some(_) => Some(waker),
+            None => {
+                wakers.push(waker);
+                None
+            }
+        };
+        drop(wakers);
+        drop(replaced);
+        // Looked at again, since the cancellation may have come between the first look and the registration.
+        if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn cancel(&self) -> Vec<Waker> {
+        self.cancelled.store(true, Ordering::Release);
+        std::mem::take(&mut *self.wakers())
+    }
+
+    fn wakers(&self) -> MutexGuard<'_, Vec<Waker>> {
+        // Nothing can panic while it is held, and a list of wakers is right in any state.
+        self.wakers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancel").field("cancelled", &self.is_cancelled()).finish_non_exhaustive()
+    }
+}

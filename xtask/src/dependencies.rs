@@ -1,0 +1,126 @@
+//! What the libraries may depend on: how many crates, whose, under which licences, and which never.
+
+use std::collections::BTreeSet;
+
+use crate::command::Run;
+use crate::licence;
+use crate::report::{Failure, Outcome};
+use crate::workspace::{self, Package, Workspace};
+
+/// The crates that a stdio server is built from, ours included.
+const MOST_CRATES: usize = 50;
+
+/// How cargo names the one registry that sources may come from.
+const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+/// What the core may depend on. What those depend on is their own affair.
+const CORE: [&str; 5] = ["hashbrown", "memchr", "serde", "serde_json", "smallvec"];
+
+/// Runtimes. The crate `mcp` names none: its adapters do.
+const RUNTIMES: [(&str, &str); 5] = [
+    ("async-io", "a reactor belongs to an adapter"),
+    ("async-std", "a runtime belongs to an adapter"),
+    ("mio", "a reactor belongs to an adapter"),
+    ("smol", "a runtime belongs to an adapter"),
+    ("tokio", "a runtime belongs to an adapter"),
+];
+
+/// Crates that no library may bring, whatever its features, on whatever platform.
+const BANNED: [(&str, &str); 6] = [
+    ("async-trait", "boxes every call: the language has async fn in traits"),
+    ("chrono", "large, and the protocol's times are strings or durations"),
+    ("lazy_static", "the standard library has LazyLock"),
+    ("native-tls", "needs the platform's C library: TLS is rustls"),
+    ("openssl", "needs a C library: TLS is rustls"),
+    ("openssl-sys", "needs a C library: TLS is rustls"),
+];
+
+/// Crates that no library may bring with its default features.
+const HEAVY: [(&str, &str); 1] = [("regex", "large to build: nothing without the feature `validation` needs it")];
+
+pub(crate) fn step() -> Result<Outcome, Failure> {
+    let workspace = Workspace::read()?;
+    let mut complaints = provenance(&workspace.packages);
+    for library in workspace.libraries() {
+        let name = &library.name;
+        complaints.extend(trespassers(name, &tree(name, "--target all --all-features")?, &BANNED));
+        complaints.extend(trespassers(name, &tree(name, "--target all")?, &HEAVY));
+    }
+    complaints.extend(trespassers("mcp", &tree("mcp", "--target all")?, &RUNTIMES));
+    let mut direct = tree("mcp-proto", "--target all --depth 1")?;
+    direct.remove("mcp-proto");
+    for name in direct.iter().filter(|name| !CORE.contains(&name.as_str())) {
+        complaints.push(format!("mcp-proto depends on {name}: the core may use {} only", CORE.join(", ")));
+    }
+    let server = tree("mcp-tokio", "")?;
+    if server.len() > MOST_CRATES {
+        let names = server.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        complaints.push(format!("a stdio server takes {} crates, at most {MOST_CRATES}: {names}", server.len()));
+    }
+    let detail = format!("{} crates in a stdio server, {} in all", server.len(), workspace.packages.len());
+    Outcome::of_complaints(&complaints, detail)
+}
+
+/// Packages from elsewhere, or under other terms, than allowed.
+fn provenance(packages: &[Package]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for package in packages {
+        let Package { name, version, .. } = package;
+        match package.source.as_deref() {
+            Some(REGISTRY) => {}
+            Some(source) => complaints.push(format!("{name} {version} comes from {source}, not from crates.io")),
+            None if package.manifest.starts_with(workspace::root()) => {}
+            None => complaints.push(format!("{name} {version} lies outside the workspace")),
+        }
+        match package.licence.as_deref() {
+            Some(expression) if licence::allowed(expression) => {}
+            Some(expression) => complaints.push(format!("{name} {version} is under {expression:?}: not allowed here")),
+            None => complaints.push(format!("{name} {version} names no licence")),
+        }
+    }
+    complaints
+}
+
+/// The distinct crates that a package is built from, itself included.
+fn tree(package: &str, options: &str) -> Result<BTreeSet<String>, Failure> {
+    let listed = Run::new("cargo tree --edges normal --prefix none --format {p} --locked --package")
+        .arg(package)
+        .args(options.split_whitespace())
+        .stdout()?;
+    Ok(listed.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+}
+
+fn trespassers(library: &str, tree: &BTreeSet<String>, banned: &[(&str, &str)]) -> Vec<String> {
+    let found = banned.iter().filter(|(name, _)| tree.contains(*name));
+    found.map(|(name, reason)| format!("{library} brings {name}: {reason}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_named() {
+        let ours = Package {
+            name: "ours".into(),
+            manifest: workspace::root().join("ours/Cargo.toml"),
+            licence: Some("MIT".into()),
+            ..Package::default()
+        };
+        let good = Package { source: Some(REGISTRY.into()), ..ours.clone() };
+        assert_eq!(provenance(&[ours.clone(), good.clone()]), Vec::<String>::new());
+
+        let outside = Package { manifest: "/elsewhere/Cargo.toml".into(), ..ours };
+        let fork = Package { source: Some("git+https://example.com/fork".into()), ..good.clone() };
+        let unlicensed = Package { licence: None, ..good.clone() };
+        let copyleft = Package { licence: Some("GPL-3.0-only".into()), ..good };
+        assert_eq!(provenance(&[outside, fork, unlicensed, copyleft]).len(), 4);
+    }
+
+    #[test]
+    fn banned_crates_are_named() {
+        let tree = ["serde", "tokio"].map(str::to_owned).into();
+        assert_eq!(trespassers("mcp", &tree, &RUNTIMES), ["mcp brings tokio: a runtime belongs to an adapter"]);
+        assert!(trespassers("mcp", &tree, &BANNED).is_empty());
+    }
+}

@@ -1,0 +1,100 @@
+//! The project's commands: `cargo xtask test` is all that must hold on every commit.
+//!
+//! One file per concern: [`report`] keeps the tally, [`command`] runs programs, [`toolchain`] brings what rustup can
+//! bring; the other files are the steps.
+
+mod command;
+mod compile;
+mod dependencies;
+mod interop;
+mod layout;
+mod licence;
+mod purity;
+mod report;
+mod toolchain;
+mod workspace;
+
+use std::env;
+use std::process::ExitCode;
+
+use report::{Report, Step};
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+Commands:
+  test             all that must hold on every commit; prints a table and, as its last line, the tally
+  test STEP...     only these of its steps
+  interop          only the step interop: our client and server against the real Python SDK
+
+It needs Rust with rustup and Python 3 with venv. It installs the rest itself.
+";
+
+/// Every step of `cargo xtask test`, in order: cheap and telling first.
+const STEPS: [Step; 12] = [
+    Step { name: "fmt", run: compile::fmt },
+    Step { name: "layout", run: layout::step },
+    Step { name: "dependencies", run: dependencies::step },
+    Step { name: "clippy", run: compile::clippy },
+    Step { name: "docs", run: compile::docs },
+    Step { name: "tests", run: compile::tests },
+    Step { name: "serde-features", run: compile::serde_features },
+    Step { name: "msrv", run: compile::msrv },
+    Step { name: "purity", run: purity::step },
+    Step { name: "cross-windows", run: compile::cross_windows },
+    Step { name: "cross-macos", run: compile::cross_macos },
+    Step { name: "interop", run: interop::step },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let steps = match select(&arguments) {
+        Ok(steps) => steps,
+        Err(complaint) => {
+            eprint!("{complaint}{USAGE}\nSteps: {}\n", STEPS.map(|step| step.name).join(", "));
+            return ExitCode::from(2);
+        }
+    };
+    if let Err(error) = env::set_current_dir(workspace::root()) {
+        eprintln!("cannot enter {}: {error}", workspace::root().display());
+        return ExitCode::FAILURE;
+    }
+    let mut report = Report::default();
+    for step in steps {
+        report.run(step);
+    }
+    report.finish()
+}
+
+/// The steps that a command line names, or what is wrong with it.
+fn select(arguments: &[String]) -> Result<Vec<&'static Step>, String> {
+    let (names, all): (&[String], bool) = match arguments {
+        [command] if command == "test" => (&[], true),
+        [command, names @ ..] if command == "test" => (names, false),
+        [command] if command == "interop" => (arguments, false),
+        [] => return Err(String::new()),
+        [command, ..] => return Err(format!("no such command: {command}\n\n")),
+    };
+    if let Some(stranger) = names.iter().find(|name| STEPS.iter().all(|step| step.name != name.as_str())) {
+        return Err(format!("no such step: {stranger}\n\n"));
+    }
+    Ok(STEPS.iter().filter(|step| all || names.iter().any(|name| name == step.name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(line: &str) -> Result<Vec<&'static str>, String> {
+        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        select(&arguments).map(|steps| steps.iter().map(|step| step.name).collect())
+    }
+
+    #[test]
+    fn command_lines() {
+        assert_eq!(names("test").map(|all| all.len()), Ok(STEPS.len()));
+        assert_eq!(names("test docs fmt"), Ok(vec!["fmt", "docs"]));
+        assert_eq!(names("interop"), Ok(vec!["interop"]));
+        assert!(names("").is_err() && names("test nonsense").is_err() && names("fmt").is_err());
+    }
+}
