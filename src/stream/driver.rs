@@ -25,7 +25,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::line::LineBuffer;
 use mcp_proto::{InboundId, Limits, Message, Origin, Timestamp};
 
-use super::handling::{BoxFuture, Handling, Reply, Service, Work};
+use super::handling::{BoxFuture, Handling, Reply, Service, Work, contain, handle_contained};
 use super::shared::{Inbound, Shared, Turn};
 use crate::runtime::Spawn;
 
@@ -255,7 +255,9 @@ where
     fn start(&mut self, request: Inbound, in_place: bool, cx: &mut Context<'_>) {
         let Parts { runtime, shared, service, .. } = &self.parts;
         let (id, cancel) = (request.id, Arc::clone(&request.cancel));
-        match service.handle(shared, request) {
+        // Decoding arguments and calling the handler is user code as well.
+        let handling = contain(|| service.handle(shared, request)).unwrap_or_else(|error| Handling::Now(Err(error)));
+        match handling {
             Handling::Now(reply) => self.replies.push((id, reply)),
             Handling::InPlace(future) => {
                 let mut work = Work::new(id, Arc::clone(shared), cancel, future);
@@ -275,7 +277,7 @@ where
     /// Queues notifications for the one task that handles them in order; starts it if it is not at work.
     fn notify(&mut self, messages: Vec<Message>) {
         for message in messages {
-            let Some(handling) = self.parts.service.notified(&self.parts.shared, message) else { continue };
+            let Ok(Some(handling)) = contain(|| self.parts.service.notified(&self.parts.shared, message)) else { continue };
             let (dropped, idle) = {
                 let mut queue = lock(&self.notifications);
                 let dropped = if queue.waiting.len() >= NOTIFICATIONS { queue.waiting.pop_front() } else { None };
@@ -415,9 +417,7 @@ async fn handle_notifications(queue: Arc<Mutex<Notifications>>) {
             next
         };
         let Some(handling) = next else { return };
-        if let Err(panic) = super::handling::contained(handling).await {
-            super::handling::panicked(&*panic);
-        }
+        handle_contained(handling).await;
     }
 }
 

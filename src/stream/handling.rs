@@ -51,12 +51,11 @@ impl From<Body> for Answer {
 impl State {
     /// Sends an answer. One that nobody wants any more is dropped.
     pub(crate) fn answer(&mut self, now: Timestamp, id: InboundId, reply: Reply) {
-        let sent = match reply {
+        // Gone: cancelled or closed meanwhile. Too large: the peer already has an error in its place.
+        let _ = match reply {
             Ok(answer) => self.connection.respond(now, id, ResultKind::Complete, answer.body, answer.meta),
             Err(error) => self.connection.reject(now, id, &error),
         };
-        // Gone: cancelled or closed meanwhile. Too large: the peer already has an error in its place.
-        drop(sent);
         self.handler_ended(id, now);
     }
 }
@@ -78,11 +77,11 @@ impl Work {
 
     /// Polls the handler once, panic contained.
     pub(crate) fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
-        let Some(future) = &mut self.future else { return Poll::Ready(Err(panicked(&"polled after its end"))) };
-        let reply = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        let Some(future) = &mut self.future else { return Poll::Ready(Err(ErrorObject::internal("the handler has ended"))) };
+        let reply = match contain(|| future.as_mut().poll(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(reply)) => reply,
-            Err(panic) => Err(panicked(&*panic)),
+            Err(error) => Err(error),
         };
         drop_contained(self.future.take());
         Poll::Ready(reply)
@@ -136,7 +135,7 @@ impl Drop for Work {
 }
 
 /// −32603 for a panic. Its text stays on this side: it may hold what the peer must not see.
-pub(crate) fn panicked(panic: &(dyn Any + Send)) -> ErrorObject {
+fn panicked(panic: &(dyn Any + Send)) -> ErrorObject {
     let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("not a text"), "a handler panicked");
     ErrorObject::internal("the handler panicked")
@@ -144,19 +143,16 @@ pub(crate) fn panicked(panic: &(dyn Any + Send)) -> ErrorObject {
 
 /// Dropping a handler runs user code, which may panic as well.
 fn drop_contained<T>(value: T) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        panicked(&*panic);
-    }
+    drop(contain(|| drop(value)));
 }
 
-/// Polls a future to its end, its panic contained.
-pub(crate) async fn contained(mut future: BoxFuture<()>) -> Result<(), Box<dyn Any + Send>> {
-    let polled = std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await;
+/// Runs user code, its panic contained.
+pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, ErrorObject> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panicked(&*panic))
+}
+
+/// Polls a notification's handling to its end, its panic contained.
+pub(crate) async fn handle_contained(mut future: BoxFuture<()>) {
+    std::future::poll_fn(|cx| contain(|| future.as_mut().poll(cx)).unwrap_or(Poll::Ready(()))).await;
     drop_contained(future);
-    polled
 }

@@ -1,0 +1,13 @@
+//! The connection in virtual time: each test proves a rule of the specification or a promise of this crate's documentation.
+
+mod backpressure;
+mod cancellation;
+mod capabilities;
+mod deadlines;
+mod ends;
+mod faults;
+mod harness;
+mod lifecycle;
+mod limits;
+mod progress;
+mod requests;

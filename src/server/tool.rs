@@ -1,0 +1,278 @@
+//! Tools: what a server offers, and the handlers behind it.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use mcp_proto::model::{self, ArgumentFaults, CallToolResult, ToolAnnotations};
+use mcp_proto::{Body, ErrorObject};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::context::Context;
+use super::output::ToolOutput;
+use crate::schema;
+use crate::stream::{BoxFuture, Reply};
+
+/// Something that the model can call: a name, a description, and an async function over a typed argument struct.
+///
+/// ```
+/// use mcp::{Context, Tool};
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Count {
+///     /// How far to count.
+///     to: u32,
+/// }
+///
+/// let plain = Tool::new("double", "Double a number", async |args: Count| args.to * 2);
+/// let with_context = Tool::new("count", "Count, and tell how far", async |ctx: Context, args: Count| {
+///     for n in 1..=args.to {
+///         ctx.progress(n, args.to)?;
+///     }
+///     Ok::<_, mcp::Error>(format!("counted to {}", args.to))
+/// });
+/// ```
+///
+/// The handler is an async closure or function over nothing, the arguments, a [`Context`], or both in the order
+/// `(context, arguments)`. Doc comments on the argument struct's fields reach the model. What it may return is told by
+/// [`ToolOutput`].
+#[derive(Clone)]
+pub struct Tool {
+    definition: model::Tool,
+    run: Arc<dyn Run>,
+    blocking: bool,
+}
+
+impl Tool {
+    /// A tool. `name` is what the model calls: 1 to 128 of `A-Z a-z 0-9 _ - .`.
+    pub fn new<M: 'static>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        handler: impl ToolHandler<M>,
+    ) -> Self {
+        let (input_schema, output_schema) = handler.schemas();
+        let mut definition = model::Tool::new(name, input_schema).with_description(description);
+        definition.output_schema = output_schema;
+        Self { definition, run: Arc::new(Typed { handler, marker: PhantomData }), blocking: false }
+    }
+
+    /// For a handler that blocks (computes long, or waits without `await`): it runs on a thread of its own, off the
+    /// executor, so that the connection stays responsive.
+    ///
+    /// Such a handler cannot be stopped from outside; it may ask [`Context::is_cancelled`].
+    #[must_use]
+    pub fn blocking(mut self) -> Self {
+        self.blocking = true;
+        self
+    }
+
+    /// A name for people.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.definition.title = Some(title.into());
+        self
+    }
+
+    /// Hints about what it does to the world.
+    #[must_use]
+    pub fn annotations(mut self, annotations: ToolAnnotations) -> Self {
+        self.definition.annotations = Some(annotations);
+        self
+    }
+
+    /// Another schema for the arguments than the one made from their type. Must say `"type": "object"`.
+    #[must_use]
+    pub fn input_schema(mut self, schema: Map<String, Value>) -> Self {
+        self.definition.input_schema = schema;
+        self
+    }
+
+    /// What clients are told about it.
+    pub fn definition(&self) -> &model::Tool {
+        &self.definition
+    }
+
+    pub(super) fn is_blocking(&self) -> bool {
+        self.blocking
+    }
+
+    /// Starts a call whose arguments stand in the context's message.
+    pub(super) fn run(&self, context: Context) -> Started {
+        self.run.run(context)
+    }
+}
+
+impl fmt::Debug for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tool").field("definition", &self.definition).field("blocking", &self.blocking).finish()
+    }
+}
+
+/// Whatever can become a [`Tool`].
+pub trait IntoTool {
+    /// The tool.
+    fn into_tool(self) -> Tool;
+}
+
+impl IntoTool for Tool {
+    fn into_tool(self) -> Tool {
+        self
+    }
+}
+
+/// A function that can be a tool's handler; see [`Tool`] for the forms. `M` tells the forms apart and is inferred.
+pub trait ToolHandler<M>: Send + Sync + 'static {
+    /// The schemas of its arguments and of its structured output.
+    fn schemas(&self) -> (Map<String, Value>, Option<Map<String, Value>>);
+
+    /// Calls it. `Err` is the text of what is wrong with the arguments.
+    ///
+    /// # Errors
+    ///
+    /// When the arguments of the call are not what the handler takes.
+    fn call(&self, context: Context) -> Result<impl Future<Output = impl ToolOutput> + Send + 'static, String>;
+}
+
+/// The form without arguments.
+#[derive(Debug)]
+pub struct Plain;
+/// The form with arguments.
+#[derive(Debug)]
+pub struct WithArguments<A>(PhantomData<A>);
+/// The form with a context.
+#[derive(Debug)]
+pub struct WithContext;
+/// The form with both.
+#[derive(Debug)]
+pub struct WithBoth<A>(PhantomData<A>);
+
+impl<F, Fut> ToolHandler<Plain> for F
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: ToolOutput> + Send + 'static,
+{
+    fn schemas(&self) -> (Map<String, Value>, Option<Map<String, Value>>) {
+        (schema::no_arguments(), output_schema::<Fut>())
+    }
+
+    fn call(&self, _: Context) -> Result<impl Future<Output = impl ToolOutput> + Send + 'static, String> {
+        Ok(self())
+    }
+}
+
+impl<F, A, Fut> ToolHandler<WithArguments<A>> for F
+where
+    F: Fn(A) -> Fut + Send + Sync + 'static,
+    A: DeserializeOwned + JsonSchema,
+    Fut: Future<Output: ToolOutput> + Send + 'static,
+{
+    fn schemas(&self) -> (Map<String, Value>, Option<Map<String, Value>>) {
+        (schema::of_arguments::<A>(), output_schema::<Fut>())
+    }
+
+    fn call(&self, context: Context) -> Result<impl Future<Output = impl ToolOutput> + Send + 'static, String> {
+        Ok(self(arguments(&context)?))
+    }
+}
+
+impl<F, Fut> ToolHandler<WithContext> for F
+where
+    F: Fn(Context) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: ToolOutput> + Send + 'static,
+{
+    fn schemas(&self) -> (Map<String, Value>, Option<Map<String, Value>>) {
+        (schema::no_arguments(), output_schema::<Fut>())
+    }
+
+    fn call(&self, context: Context) -> Result<impl Future<Output = impl ToolOutput> + Send + 'static, String> {
+        Ok(self(context))
+    }
+}
+
+impl<F, A, Fut> ToolHandler<WithBoth<A>> for F
+where
+    F: Fn(Context, A) -> Fut + Send + Sync + 'static,
+    A: DeserializeOwned + JsonSchema,
+    Fut: Future<Output: ToolOutput> + Send + 'static,
+{
+    fn schemas(&self) -> (Map<String, Value>, Option<Map<String, Value>>) {
+        (schema::of_arguments::<A>(), output_schema::<Fut>())
+    }
+
+    fn call(&self, context: Context) -> Result<impl Future<Output = impl ToolOutput> + Send + 'static, String> {
+        let arguments = arguments(&context)?;
+        Ok(self(context, arguments))
+    }
+}
+
+fn output_schema<Fut: Future<Output: ToolOutput>>() -> Option<Map<String, Value>> {
+    <Fut::Output as ToolOutput>::schema().map(|schema| schema::object(schema.to_value()))
+}
+
+/// Decodes the arguments once, from where they stand in the message. Only a fault is decoded a second time, for its path.
+fn arguments<A: DeserializeOwned>(context: &Context) -> Result<A, String> {
+    let text = match context.message().arguments() {
+        Some(arguments) => arguments.as_str(),
+        // Absent and null are no arguments; anything else that is no object is told apart here.
+        None => match context.message().params().decode::<NotAnObject>() {
+            Ok(NotAnObject { arguments: None }) => "{}",
+            _ => return Err("arguments: must be an object".to_owned()),
+        },
+    };
+    serde_json::from_str(text).map_err(|_| {
+        let error = serde_path_to_error::deserialize::<_, A>(&mut serde_json::Deserializer::from_str(text));
+        match error {
+            Err(error) => format!("arguments.{}: {}", error.path(), error.inner()),
+            // It fits after all, but for something behind it; scanned JSON has nothing behind it.
+            Ok(_) => "arguments: not JSON".to_owned(),
+        }
+    })
+}
+
+#[derive(serde::Deserialize)]
+struct NotAnObject {
+    arguments: Option<serde::de::IgnoredAny>,
+}
+
+/// The answer to a call, which may be there at once.
+pub(super) type Started = Result<BoxFuture<Reply>, Reply>;
+
+/// A [`ToolHandler`] without its type.
+trait Run: Send + Sync {
+    fn run(&self, context: Context) -> Started;
+}
+
+struct Typed<H, M> {
+    handler: H,
+    // A function, so that `M` does not decide about `Send`.
+    marker: PhantomData<fn() -> M>,
+}
+
+impl<H: ToolHandler<M>, M> Run for Typed<H, M> {
+    fn run(&self, context: Context) -> Started {
+        let faults = context.version().rules().argument_faults;
+        match self.handler.call(context) {
+            Ok(future) => Ok(Box::pin(async move { encode(future.await.into_result()) })),
+            Err(fault) => Err(match faults {
+                ArgumentFaults::ToolResult => encode(Ok(CallToolResult::error(fault))),
+                ArgumentFaults::ProtocolError => Err(ErrorObject::invalid_params(fault)),
+            }),
+        }
+    }
+}
+
+fn encode(result: Result<CallToolResult, ErrorObject>) -> Reply {
+    let body = Body::result(&result?);
+    body.map(Into::into).map_err(|error| ErrorObject::internal(format!("the tool's result cannot be encoded: {error}")))
+}
+
+/// What is wrong with a tool's name, if anything (specification: server/tools, tool names).
+pub(super) fn name_fault(name: &str) -> Option<String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.is_empty() || name.len() > 128 || !name.chars().all(legal) {
+        return Some(format!("the tool name {name:?} must be 1 to 128 of A-Z a-z 0-9 _ - ."));
+    }
+    None
+}
