@@ -224,7 +224,12 @@ fn arguments<A: DeserializeOwned>(context: &Context) -> Result<A, String> {
     serde_json::from_str(text).map_err(|_| {
         let error = serde_path_to_error::deserialize::<_, A>(&mut serde_json::Deserializer::from_str(text));
         match error {
-            Err(error) => format!("arguments.{}: {}", error.path(), error.inner()),
+            // The path says where; the line and column of a text that nobody sees say nothing more.
+            Err(error) => {
+                let inner = error.inner().to_string();
+                let what = inner.rsplit_once(" at line ").map_or(inner.as_str(), |(what, _)| what);
+                format!("arguments.{}: {what}", error.path())
+            }
             // It fits after all, but for something behind it; scanned JSON has nothing behind it.
             Ok(_) => "arguments: not JSON".to_owned(),
         }

@@ -1,0 +1,79 @@
+//! The quickstart's own server.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use mcp::{Context, Form, Server, Tool, ToolError};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Deserialize, JsonSchema)]
+struct Pair {
+    a: i64,
+    b: i64,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Count {
+    /// How far to count.
+    to: u32,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Sleep {
+    /// How long to sleep.
+    seconds: f64,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Name {
+    /// What shall we call you?
+    name: String,
+}
+
+/// How many calls of `sleep` were cancelled: state that all calls share.
+#[derive(Default)]
+struct CancelledCalls(AtomicU32);
+
+pub(crate) fn server() -> Server {
+    Server::new("quickstart-server", env!("CARGO_PKG_VERSION"))
+        .instructions("A few tools to try the protocol with.")
+        .state(CancelledCalls::default())
+        .tool(Tool::new("add", "Add two numbers", async |args: Pair| args.a + args.b))
+        .tool(Tool::new("divide", "Divide one number by another", async |args: Pair| {
+            args.a.checked_div(args.b).ok_or(ToolError::new("division by zero"))
+        }))
+        .tool(Tool::new("count", "Count, and tell how far", count))
+        .tool(Tool::new("greet", "Ask for a name and greet", greet))
+        .tool(Tool::new("sleep", "Sleep for a while", sleep))
+        .tool(Tool::new("cancelled_calls", "How many calls of sleep were cancelled", async |ctx: Context| {
+            ctx.state::<CancelledCalls>().0.load(Ordering::Relaxed)
+        }))
+}
+
+async fn count(ctx: Context, args: Count) -> mcp::Result<String> {
+    let mut steps = ctx.steps(args.to);
+    for n in 1..=args.to {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        steps.advance(1, format!("at {n}"))?;
+    }
+    Ok(format!("counted to {}", args.to))
+}
+
+async fn greet(ctx: Context) -> mcp::Result<String> {
+    let answer = ctx.elicit("name", Form::of::<Name>("Who are you?")).await?;
+    Ok(match mcp::accepted::<Name>(&answer)? {
+        Some(Name { name }) => format!("Hello, {name}!"),
+        None => "Hello, whoever you are!".to_owned(),
+    })
+}
+
+async fn sleep(ctx: Context, args: Sleep) -> &'static str {
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_secs_f64(args.seconds.clamp(0.0, 3600.0))) => "slept well",
+        () = ctx.cancelled() => {
+            ctx.state::<CancelledCalls>().0.fetch_add(1, Ordering::Relaxed);
+            "woken up"
+        }
+    }
+}

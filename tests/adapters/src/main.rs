@@ -1,0 +1,2 @@
+//! A process to be tested against.
+fn main() {}
