@@ -30,7 +30,9 @@ async fn main() -> ExitCode {
             show::usage();
             Ok(())
         }
-        ["--call", name, arguments, command @ ..] | [command @ .., "--call", name, arguments] if !command.is_empty() => {
+        ["--call", name, arguments, command @ ..] | [command @ .., "--call", name, arguments]
+            if !command.is_empty() =>
+        {
             match serde_json::from_str(arguments) {
                 Ok(arguments) => visit(command, Some((name, arguments))).await,
                 Err(error) => {
@@ -97,9 +99,9 @@ async fn visit(command: &[&str], call: Option<(&str, Value)>) -> mcp::Result<()>
         Some((name, arguments)) => Some((name.to_owned(), arguments)),
         None if client.has_tools() => {
             let tools = client.list_tools().await?;
-            let free = tools.into_iter().find(|tool| {
-                tool.input_schema.get("required").and_then(Value::as_array).is_none_or(Vec::is_empty)
-            });
+            let free = tools
+                .into_iter()
+                .find(|tool| tool.input_schema.get("required").and_then(Value::as_array).is_none_or(Vec::is_empty));
             free.map(|tool| (tool.name, json!({})))
         }
         None => None,

@@ -6,7 +6,9 @@ mod request;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_proto::model::{CallToolResult, Implementation, ListToolsParams, ListToolsResult, LoggingLevel, SetLevelParams, Tool};
+use mcp_proto::model::{
+    CallToolResult, Implementation, ListToolsParams, ListToolsResult, LoggingLevel, SetLevelParams, Tool,
+};
 use mcp_proto::{Body, CloseReason, Meta, Peer, PeerCapabilities, ProtocolVersion, Scope};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -139,9 +141,9 @@ impl Client {
 
     /// Whether the server offers tools.
     pub fn has_tools(&self) -> bool {
-        self.server().is_some_and(|server| {
-            matches!(&server.capabilities, PeerCapabilities::Server(offered) if offered.tools.is_some())
-        })
+        self.server().is_some_and(
+            |server| matches!(&server.capabilities, PeerCapabilities::Server(offered) if offered.tools.is_some()),
+        )
     }
 
     /// The process that is the server, if it is one that was started for this client.

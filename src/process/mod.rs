@@ -100,7 +100,7 @@ pub enum Stderr {
     /// To a function, line by line, without the line end, from a thread of its own.
     ///
     /// A line over 16 KiB comes in pieces; bytes that are not UTF-8 come as U+FFFD. The child is never held up for long: when the function
-    /// falls behind by more than 1 MiB for 100 ms, lines are dropped and counted in the `tracing` log. If the function panics it is not called again.
+    /// is more than 1 MiB behind for a second, lines are dropped, and counted in the `tracing` log. If it panics it is not called again.
     Lines(Arc<dyn Fn(&str) + Send + Sync>),
 }
 

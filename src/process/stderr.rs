@@ -1,7 +1,7 @@
 //! Reading a child's standard error by line, so that it can never fill up and hold the child.
 //!
 //! Two threads, because the function that takes the lines is the user's: one only reads, and never stops; the other only calls. Between them
-//! is a bounded queue. A function that is a little late holds the child back a little; one that hangs loses lines.
+//! is a bounded queue. A function that is a little late holds the child back a little; one that is slow or hangs loses lines.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use std::process::ChildStderr;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest line that comes in one piece.
 const LINE: usize = 16 * 1024;
@@ -18,8 +18,8 @@ const LINE: usize = 16 * 1024;
 const QUEUE: usize = 1024 * 1024;
 /// What a line costs besides its text.
 const UPKEEP: usize = 64;
-/// How long the child may be held back when the queue is full.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long the child may be held back from when the queue was full to when it is half empty again.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 type OnLine = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -120,8 +120,8 @@ struct State {
     lines: VecDeque<String>,
     /// What `lines` costs: over [`QUEUE`] by at most one line.
     cost: usize,
-    /// The function has been given up waiting for: drop lines at once until there is room.
-    stuck: bool,
+    /// Since when the queue has been full, or nearly: until it is half empty again, all waiting for room counts against [`PATIENCE`].
+    full_since: Option<Instant>,
     dropped: u64,
     /// No more lines will come, or none will be taken.
     closed: bool,
@@ -131,14 +131,14 @@ impl Queue {
     fn push(&self, line: String) {
         let full = |state: &mut State| state.cost >= QUEUE && !state.closed;
         let mut state = self.lock();
-        if !state.stuck {
-            state = self.changed.wait_timeout_while(state, PATIENCE, full).unwrap_or_else(PoisonError::into_inner).0;
+        if full(&mut state) {
+            let left = PATIENCE.saturating_sub(state.full_since.get_or_insert_with(Instant::now).elapsed());
+            state = self.changed.wait_timeout_while(state, left, full).unwrap_or_else(PoisonError::into_inner).0;
         }
         if state.closed {
             return;
         }
-        state.stuck = full(&mut state);
-        if state.stuck {
+        if full(&mut state) {
             state.dropped += 1;
             return;
         }
@@ -157,6 +157,9 @@ impl Queue {
         let mut state = self.changed.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
         let line = state.lines.pop_front()?;
         state.cost -= line.len() + UPKEEP;
+        if state.cost < QUEUE / 2 {
+            state.full_since = None;
+        }
         drop(state);
         self.changed.notify_all();
         Some(line)
@@ -216,23 +219,23 @@ mod tests {
     fn a_full_queue_drops_and_recovers() {
         let queue = Queue::default();
         let line = "x".repeat(LINE);
+        let start = Instant::now();
         for _ in 0..QUEUE / LINE * 3 {
             queue.push(line.clone());
         }
-        let dropped = {
-            let state = queue.lock();
-            assert!(state.stuck && state.cost < QUEUE + LINE + UPKEEP);
-            state.dropped
-        };
-        assert!(dropped >= (QUEUE / LINE) as u64);
+        // It was waited for once, not for each line.
+        assert!(start.elapsed() >= PATIENCE && start.elapsed() < PATIENCE * 20);
+        assert!(queue.lock().dropped >= (QUEUE / LINE) as u64 && queue.lock().cost < QUEUE + LINE + UPKEEP);
         assert_eq!(queue.pop().as_deref(), Some(&*line));
+        assert!(queue.lock().full_since.is_some());
         queue.push("after".into());
-        assert!(!queue.lock().stuck);
+        assert_eq!(queue.lock().dropped, 0);
         queue.close();
         let mut last = None;
         while let Some(line) = queue.pop() {
             last = Some(line);
         }
         assert_eq!(last.as_deref(), Some("after"));
+        assert!(queue.lock().full_since.is_none() && queue.lock().cost == 0);
     }
 }

@@ -142,9 +142,9 @@ impl Context {
 
     /// Whether the client can show a form to a person.
     pub fn can_elicit(&self) -> bool {
-        self.peer().is_some_and(|peer| {
-            matches!(&peer.capabilities, PeerCapabilities::Client(offered) if offered.elicitation.is_some())
-        })
+        self.peer().is_some_and(
+            |peer| matches!(&peer.capabilities, PeerCapabilities::Client(offered) if offered.elicitation.is_some()),
+        )
     }
 
     /// Asks the person at the client to fill in a form; waits up to an hour for that.

@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use mcp_proto::model::{Implementation, ListToolsParams, ListToolsResult, ServerCapabilities, Supported, ToolsCapability};
+use mcp_proto::model::{
+    Implementation, ListToolsParams, ListToolsResult, ServerCapabilities, Supported, ToolsCapability,
+};
 use mcp_proto::{Body, ErrorObject, Limits, Message, ServerConfig};
 
 pub(crate) use self::context::States;
 pub use self::context::{Context, Form, Steps, accepted};
-use self::life::Life;
 pub(crate) use self::life::Lease;
+use self::life::Life;
 pub use self::output::{Json, ToolError, ToolOutput};
 pub use self::tool::{IntoTool, Tool, ToolHandler};
 use crate::stream::{BoxFuture, Handling, Inbound, Service, Shared};
@@ -43,7 +45,7 @@ pub struct Server {
 
 #[derive(Clone)]
 struct Definition {
-    config: ServerConfig,
+    config: Arc<ServerConfig>,
     tools: Vec<Arc<Tool>>,
     /// Where each tool stands, by its name.
     by_name: BTreeMap<String, usize>,
@@ -56,9 +58,14 @@ struct Definition {
 impl Server {
     /// A server that offers nothing yet.
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
-        let config = ServerConfig::new(Implementation::new(name, version));
-        let definition =
-            Definition { config, tools: Vec::new(), by_name: BTreeMap::new(), faults: Vec::new(), list: OnceLock::new() };
+        let config = Arc::new(ServerConfig::new(Implementation::new(name, version)));
+        let definition = Definition {
+            config,
+            tools: Vec::new(),
+            by_name: BTreeMap::new(),
+            faults: Vec::new(),
+            list: OnceLock::new(),
+        };
         Self { definition: Arc::new(definition), life: Life::default() }
     }
 
@@ -74,28 +81,28 @@ impl Server {
             definition.faults.push(format!("there are two tools of the name {name:?}"));
         }
         definition.tools.push(Arc::new(tool));
-        definition.config.capabilities.tools.get_or_insert_with(ToolsCapability::default);
+        Arc::make_mut(&mut definition.config).capabilities.tools.get_or_insert_with(ToolsCapability::default);
         self
     }
 
     /// Offers log messages; see [`Context::log`].
     #[must_use]
     pub fn logging(mut self) -> Self {
-        self.definition_mut().config.capabilities.logging = Some(Supported::default());
+        self.config_mut().capabilities.logging = Some(Supported::default());
         self
     }
 
     /// How the model is to use this server.
     #[must_use]
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.definition_mut().config.instructions = Some(instructions.into());
+        self.config_mut().instructions = Some(instructions.into());
         self
     }
 
     /// A name for people.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.definition_mut().config.info.title = Some(title.into());
+        self.config_mut().info.title = Some(title.into());
         self
     }
 
@@ -141,7 +148,7 @@ impl Server {
     /// Other bounds than the usual ones, for each connection.
     #[must_use]
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
-        change(&mut self.definition_mut().config.limits);
+        change(&mut self.config_mut().limits);
         self
     }
 
@@ -152,6 +159,10 @@ impl Server {
 
     fn definition_mut(&mut self) -> &mut Definition {
         Arc::make_mut(&mut self.definition)
+    }
+
+    fn config_mut(&mut self) -> &mut ServerConfig {
+        Arc::make_mut(&mut self.definition_mut().config)
     }
 }
 
@@ -166,7 +177,7 @@ impl Server {
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::new(self.definition.config.clone())
+        Arc::clone(&self.definition.config)
     }
 
     pub(crate) fn service(&self) -> Arc<dyn Service> {
@@ -232,10 +243,8 @@ impl Serving {
 
 impl Definition {
     fn list_tools(&self, message: &Message) -> Result<Body, ErrorObject> {
-        let params: ListToolsParams = message
-            .params()
-            .decode()
-            .map_err(|error| ErrorObject::invalid_params(format!("tools/list: {error}")))?;
+        let params: ListToolsParams =
+            message.params().decode().map_err(|error| ErrorObject::invalid_params(format!("tools/list: {error}")))?;
         if params.cursor.is_some() {
             // All tools fit on one page, so no cursor ever came from here.
             return Err(ErrorObject::invalid_params("tools/list: params.cursor is not one of this server's"));

@@ -139,8 +139,7 @@ impl fmt::Debug for Call {
 
 /// Sends a notification.
 pub(crate) fn notify(shared: &Shared, body: Body, scope: Scope, meta: Meta) -> Result<()> {
-    shared.command(|state, now| state.connection.notify(now, body, scope, meta)).map_err(|refused| Error::Send {
-        what: refused.body.method().to_owned(),
-        why: refused.why,
-    })
+    shared
+        .command(|state, now| state.connection.notify(now, body, scope, meta))
+        .map_err(|refused| Error::Send { what: refused.body.method().to_owned(), why: refused.why })
 }

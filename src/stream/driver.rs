@@ -31,8 +31,8 @@ use crate::runtime::Spawn;
 
 /// Turns in one poll before other tasks get a chance.
 const TURNS: usize = 32;
-/// Bytes read at once.
-const READ: usize = 64 * 1024;
+/// Bytes read at once: the input buffer grows while reads fill it, and shrinks while they do not.
+const READ: std::ops::RangeInclusive<usize> = 4 * 1024..=64 * 1024;
 /// Bytes taken from the connection before they are written.
 const WRITE: usize = 64 * 1024;
 /// Messages scanned before they are fed, so that the lock is taken once for a burst.
@@ -65,15 +65,17 @@ pub(crate) enum Role {
 /// See the module.
 pub(crate) struct Driver<Rd, Wr, R: Spawn> {
     parts: Parts<R>,
-    reader: Option<Rd>,
+    reader: Rd,
     writer: Option<Wr>,
-    /// Bytes read; `unread` of them are still to be cut into lines. Allocated for a read, kept while it has bytes.
+    /// Bytes read; `unread` of them are still to be cut into lines.
     input: Vec<u8>,
     unread: std::ops::Range<usize>,
     lines: LineBuffer,
     /// Messages scanned and not yet fed, because the connection does not want any now.
     scanned: VecDeque<Message>,
     eof: Option<Eof>,
+    /// Whether the connection wanted input when last asked.
+    wants_input: bool,
     /// Bytes taken from the connection, `written` of them already on the stream.
     output: Vec<u8>,
     written: usize,
@@ -135,12 +137,13 @@ where
         Self {
             lines: LineBuffer::new(parts.limits.frame),
             parts,
-            reader: Some(reader),
+            reader,
             writer: Some(writer),
-            input: Vec::new(),
+            input: vec![0; *READ.start()],
             unread: 0..0,
             scanned: VecDeque::new(),
             eof: None,
+            wants_input: true,
             output: Vec::new(),
             written: 0,
             flushed: true,
@@ -158,18 +161,15 @@ where
         }
         let mut busy = false;
         if self.unread.is_empty() {
-            let wanted = self.linger.is_some() || self.parts.shared.with(|state| state.connection.wants_input());
-            let Some(reader) = self.reader.as_mut().filter(|_| wanted) else { return false };
-            self.input.resize(READ, 0);
-            match Pin::new(reader).poll_read(cx, &mut self.input) {
-                Poll::Pending => {
-                    self.input = Vec::new();
-                    return false;
-                }
+            if !self.wants_input && self.linger.is_none() {
+                return false;
+            }
+            match Pin::new(&mut self.reader).poll_read(cx, &mut self.input) {
+                Poll::Pending => return false,
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => return true,
                 Poll::Ready(Err(error)) => self.eof = Some(Eof::Pending(Some(error.to_string()))),
                 Poll::Ready(Ok(0)) => self.eof = Some(Eof::Pending(None)),
-                Poll::Ready(Ok(read)) => self.unread = 0..read,
+                Poll::Ready(Ok(read)) => self.unread = 0..read.min(self.input.len()),
             }
             busy = true;
         }
@@ -185,7 +185,21 @@ where
         {
             self.scanned.push_back(Message::scan_line(line, limits));
         }
+        if self.unread.is_empty() {
+            self.fit_input();
+        }
         busy || !self.scanned.is_empty()
+    }
+
+    /// Makes the input buffer fit the traffic, so that an idle connection is small and a busy one reads much at once.
+    fn fit_input(&mut self) {
+        let (size, read) = (self.input.len(), self.unread.end);
+        if read == size && size < *READ.end() {
+            self.input = vec![0; size * 2];
+        } else if read < size / 8 && size > *READ.start() {
+            self.input = vec![0; size / 2];
+        }
+        self.unread = 0..0;
     }
 
     /// The one time the lock is held in a turn.
@@ -193,9 +207,9 @@ where
         let mut turn = Turn::default();
         let now = self.parts.runtime.now();
         let Self { parts, replies, scanned, eof, output, written, writer, .. } = self;
-        let (closed, deadline) = parts.shared.with(|state| {
+        let (closed, wants_input, deadline) = parts.shared.with(|state| {
             for (id, reply) in replies.drain(..) {
-                state.answer(now, id, reply);
+                turn.ended.extend(state.answer(now, id, reply));
             }
             while state.connection.wants_input()
                 && let Some(message) = scanned.pop_front()
@@ -225,8 +239,11 @@ where
                 while state.connection.poll_transmit().is_some() {}
             }
             state.take_events(&mut turn);
-            (state.closed.is_some(), state.connection.poll_timeout())
+            (state.closed.is_some(), state.connection.wants_input(), state.connection.poll_timeout())
         });
+        // Reading may go on: that takes another turn, so that the reader is asked and knows whom to wake.
+        turn.resumed = wants_input && !self.wants_input;
+        self.wants_input = wants_input;
         if closed {
             // Whatever still comes is read past, not scanned into a connection that is over.
             self.scanned.clear();
@@ -236,7 +253,7 @@ where
 
     /// Wakes and starts what the turn brought.
     fn dispatch(&mut self, turn: Turn, cx: &mut Context<'_>) -> bool {
-        let busy = !turn.wakers.is_empty() || !turn.requests.is_empty() || !turn.notifications.is_empty();
+        let busy = turn.resumed || !turn.requests.is_empty() || !turn.notifications.is_empty();
         for waker in turn.wakers {
             waker.wake();
         }
@@ -244,10 +261,10 @@ where
             tracing::debug!(?remark, "the peer did something odd");
         }
         self.notify(turn.notifications);
-        // One handler is polled in place; when several are ready they are started beside each other at once.
-        let in_place = turn.requests.len() == 1;
-        for request in turn.requests {
-            self.start(request, in_place, cx);
+        // When several are ready at once, all but one are started beside each other.
+        let last = turn.requests.len().saturating_sub(1);
+        for (at, request) in turn.requests.into_iter().enumerate() {
+            self.start(request, at == last, cx);
         }
         busy
     }
@@ -277,7 +294,9 @@ where
     /// Queues notifications for the one task that handles them in order; starts it if it is not at work.
     fn notify(&mut self, messages: Vec<Message>) {
         for message in messages {
-            let Ok(Some(handling)) = contain(|| self.parts.service.notified(&self.parts.shared, message)) else { continue };
+            let Ok(Some(handling)) = contain(|| self.parts.service.notified(&self.parts.shared, message)) else {
+                continue;
+            };
             let (dropped, idle) = {
                 let mut queue = lock(&self.notifications);
                 let dropped = if queue.waiting.len() >= NOTIFICATIONS { queue.waiting.pop_front() } else { None };
@@ -354,7 +373,9 @@ where
             }
         }
         if self.writer.is_none() {
-            self.parts.shared.with(|state| (std::mem::replace(&mut state.output_closed, true), std::mem::take(&mut state.watchers)))
+            self.parts
+                .shared
+                .with(|state| (std::mem::replace(&mut state.output_closed, true), std::mem::take(&mut state.watchers)))
                 .1
                 .into_iter()
                 .for_each(std::task::Waker::wake);
@@ -363,7 +384,9 @@ where
     }
 
     fn watch_hangup(&mut self, cx: &mut Context<'_>) -> bool {
-        let (Some(Eof::Told), Some(hangup), None) = (&self.eof, &mut self.parts.hangup, self.linger) else { return false };
+        let (Some(Eof::Told), Some(hangup), None) = (&self.eof, &mut self.parts.hangup, self.linger) else {
+            return false;
+        };
         if hangup.as_mut().poll(cx).is_pending() {
             return false;
         }

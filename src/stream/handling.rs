@@ -49,14 +49,15 @@ impl From<Body> for Answer {
 }
 
 impl State {
-    /// Sends an answer. One that nobody wants any more is dropped.
-    pub(crate) fn answer(&mut self, now: Timestamp, id: InboundId, reply: Reply) {
+    /// Sends an answer. One that nobody wants any more is dropped. See `handler_ended` for what it returns.
+    #[must_use]
+    pub(crate) fn answer(&mut self, now: Timestamp, id: InboundId, reply: Reply) -> Option<Arc<Cancel>> {
         // Gone: cancelled or closed meanwhile. Too large: the peer already has an error in its place.
         let _ = match reply {
             Ok(answer) => self.connection.respond(now, id, ResultKind::Complete, answer.body, answer.meta),
             Err(error) => self.connection.reject(now, id, &error),
         };
-        self.handler_ended(id, now);
+        self.handler_ended(id, now)
     }
 }
 
@@ -77,7 +78,9 @@ impl Work {
 
     /// Polls the handler once, panic contained.
     pub(crate) fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
-        let Some(future) = &mut self.future else { return Poll::Ready(Err(ErrorObject::internal("the handler has ended"))) };
+        let Some(future) = &mut self.future else {
+            return Poll::Ready(Err(ErrorObject::internal("the handler has ended")));
+        };
         let reply = match contain(|| future.as_mut().poll(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(reply)) => reply,
@@ -99,7 +102,7 @@ impl Future for Work {
         if this.cancel.poll_cancelled(cx).is_ready() && (this.reply.is_some() || !this.cancel.is_watched()) {
             drop_contained(this.future.take());
             this.reply = None;
-            this.shared.command(|state, now| state.handler_ended(this.id, now));
+            drop(this.shared.command(|state, now| state.handler_ended(this.id, now)));
             return Poll::Ready(());
         }
         let reply = match this.reply.take() {
@@ -113,12 +116,11 @@ impl Future for Work {
         let refused = this.shared.command(|state, now| {
             if state.connection.is_output_full() && !this.cancel.is_cancelled() {
                 state.writable.push(waker);
-                return Some(reply);
+                return Err(reply);
             }
-            state.answer(now, this.id, reply);
-            None
+            Ok((state.answer(now, this.id, reply), waker))
         });
-        this.reply = refused;
+        this.reply = refused.err();
         if this.reply.is_some() { Poll::Pending } else { Poll::Ready(()) }
     }
 }
@@ -129,7 +131,7 @@ impl Drop for Work {
         if self.future.is_some() || self.reply.is_some() {
             drop_contained(self.future.take());
             let gone = ErrorObject::internal("the handler was dropped before it answered");
-            self.shared.command(|state, now| state.answer(now, self.id, Err(gone)));
+            drop(self.shared.command(|state, now| state.answer(now, self.id, Err(gone))));
         }
     }
 }

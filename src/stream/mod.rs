@@ -84,8 +84,14 @@ where
     let (config, service) = client.into_parts();
     let limits = config.limits.clone();
     let shared = share(&runtime, |now| Connection::client(config, now));
-    let parts =
-        Parts { runtime: runtime.clone(), shared: Arc::clone(&shared), service, limits, hangup: None, role: Role::Client };
+    let parts = Parts {
+        runtime: runtime.clone(),
+        shared: Arc::clone(&shared),
+        service,
+        limits,
+        hangup: None,
+        role: Role::Client,
+    };
     runtime.spawn(Driver::new(parts, reader, writer));
     // From here on a drop of this future closes the connection and ends the child.
     let client = Client::new(shared, child);

@@ -61,11 +61,15 @@ const PROGRESS_KEPT: usize = 64;
 /// What one turn of the driver has to do once the lock is free.
 #[derive(Default)]
 pub(crate) struct Turn {
+    /// Whether the connection wants input again.
+    pub(crate) resumed: bool,
     pub(crate) wakers: Vec<Waker>,
     pub(crate) requests: Vec<Inbound>,
     pub(crate) notifications: Vec<Message>,
     /// Worth a line in the log: strays and broken rules.
     pub(crate) remarks: Vec<Event>,
+    /// What may hold wakers, to be dropped.
+    pub(crate) ended: Vec<Arc<Cancel>>,
 }
 
 /// A request for the application.
@@ -177,10 +181,11 @@ impl State {
         }
     }
 
-    /// The handler of a request has ended, whatever came of it.
-    pub(crate) fn handler_ended(&mut self, id: InboundId, now: Timestamp) {
-        self.handlers.remove(&id);
+    /// The handler of a request has ended, whatever came of it. What it returns may hold wakers: drop it outside the lock.
+    #[must_use]
+    pub(crate) fn handler_ended(&mut self, id: InboundId, now: Timestamp) -> Option<Arc<Cancel>> {
         self.connection.release(now, id);
+        self.handlers.remove(&id)
     }
 }
 

@@ -9,10 +9,10 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::Connection;
 use super::error::{RespondError, Rule};
 use super::event::{About, Event, InboundId, Meta, Origin, RequestMeta, ResultKind};
 use super::lifecycle::Phase;
-use super::Connection;
 use crate::jsonrpc::{Body, ErrorCode, ErrorObject, Fault, Message, ProgressToken, RequestId, Tail, refusal};
 use crate::model::{CancelledParams, Progress, ProgressParams};
 
@@ -279,6 +279,9 @@ fn token_of(message: &Message) -> Result<Option<ProgressToken>, ErrorObject> {
     }
     let Some(meta) = message.meta() else { return Ok(None) };
     match meta.decode::<WithToken>() {
+        Ok(WithToken { token: Some(ProgressToken(RequestId::String(text))) }) if text.len() > RequestId::LONGEST => {
+            Err(ErrorObject::invalid_params("params._meta.progressToken is too long"))
+        }
         Ok(meta) => Ok(meta.token),
         Err(error) => Err(ErrorObject::invalid_params(format!("params._meta: {error}"))),
     }

@@ -32,9 +32,7 @@ use super::event::{About, Deadlines, Event, Origin, OutboundId, Peer, PeerCapabi
 use super::outbound::Purpose;
 use super::{ClientConfig, Connection, Side};
 use crate::jsonrpc::{Body, ErrorCode, ErrorObject, Message, Tail};
-use crate::model::{
-    InitializeParams, InitializeResult, LoggingLevel, ProtocolVersion, SetLevelParams, method_rule,
-};
+use crate::model::{InitializeParams, InitializeResult, LoggingLevel, ProtocolVersion, SetLevelParams, method_rule};
 
 /// Where the connection stands.
 #[derive(Clone, Debug, Default)]
@@ -67,8 +65,7 @@ impl Connection {
         // An empty list of versions is our caller's mistake; the newest is the best guess at what was meant.
         let version = newest(&config.versions).unwrap_or(ProtocolVersion::V2025_11_25);
         let params = InitializeParams::new(version.as_str(), config.capabilities.clone(), config.info.clone());
-        let deadlines =
-            Deadlines::Call { idle: config.initialize_deadline, cap: config.initialize_deadline };
+        let deadlines = Deadlines::Call { idle: config.initialize_deadline, cap: config.initialize_deadline };
         let Ok(body) = Body::new("initialize", &params) else {
             return self.die(CloseReason::Incompatible("our own capabilities cannot be encoded".into()));
         };
@@ -76,21 +73,21 @@ impl Connection {
     }
 
     pub(super) fn on_initialize_answer(&mut self, answer: Result<&Message, RequestError>) {
-        let result = answer.and_then(|message| match message.result().map(|result| result.decode()) {
-            Some(Ok(result)) => Ok::<InitializeResult, _>(result),
-            Some(Err(error)) => Err(RequestError::Rpc(ErrorObject::internal(error.to_string()))),
-            None => Err(RequestError::Cancelled),
-        });
-        let reason = match result {
-            Ok(result) => return self.on_initialized_by(result),
+        let unreadable = |why: &dyn core::fmt::Display| {
+            CloseReason::Incompatible(format!("the answer to initialize cannot be read: {why}"))
+        };
+        let reason = match answer {
+            Ok(message) => match message.result().map(|result| result.decode::<InitializeResult>()) {
+                Some(Ok(result)) => return self.on_initialized_by(result),
+                Some(Err(error)) => unreadable(&error),
+                None => unreadable(&"it has no result"),
+            },
             Err(RequestError::Rpc(error)) => CloseReason::HandshakeRefused(error),
             Err(RequestError::TimedOut(TimedOut::Idle(after) | TimedOut::Cap(after))) => {
                 CloseReason::HandshakeTimedOut(after)
             }
             Err(RequestError::Closed(reason)) => reason,
-            Err(error @ (RequestError::InvalidResult(_) | RequestError::Cancelled)) => {
-                CloseReason::Incompatible(format!("the answer to initialize cannot be read: {error}"))
-            }
+            Err(error @ (RequestError::InvalidResult(_) | RequestError::Cancelled)) => unreadable(&error),
         };
         self.die(reason);
     }
@@ -98,7 +95,7 @@ impl Connection {
     fn on_initialized_by(&mut self, result: InitializeResult) {
         let Side::Client(config) = &self.side else { return };
         let version = match result.protocol_version.parse::<ProtocolVersion>() {
-            Ok(version) if config.versions.contains(&version) => version,
+            Ok(version) if version.era() == crate::model::Era::Legacy && config.versions.contains(&version) => version,
             _ => {
                 let ours = config.versions.iter().map(|version| version.as_str()).collect::<alloc::vec::Vec<_>>();
                 let why = format!("the server chose {:?}, we speak {}", result.protocol_version, ours.join(", "));
@@ -147,8 +144,12 @@ impl Connection {
     fn check_method(&self, method: &str) -> Result<(), ErrorObject> {
         let Some(rule) = self.version().and_then(|version| method_rule(method, version)) else { return Ok(()) };
         let offered = rule.is_ok_and(|rule| match &self.side {
-            Side::Client(config) => rule.sender != crate::model::Sender::Client && config.capabilities.offers(rule.needs),
-            Side::Server(config) => rule.sender != crate::model::Sender::Server && config.capabilities.offers(rule.needs),
+            Side::Client(config) => {
+                rule.sender != crate::model::Sender::Client && config.capabilities.offers(rule.needs)
+            }
+            Side::Server(config) => {
+                rule.sender != crate::model::Sender::Server && config.capabilities.offers(rule.needs)
+            }
         });
         if offered { Ok(()) } else { Err(ErrorObject::method_not_found(method)) }
     }
@@ -156,18 +157,15 @@ impl Connection {
     /// Answers `initialize`.
     pub(super) fn on_initialize(&mut self, message: &Message) -> Result<Body, ErrorObject> {
         let Side::Server(config) = &self.side else { return Err(ErrorObject::method_not_found("initialize")) };
-        let params: InitializeParams = message
-            .params()
-            .decode()
-            .map_err(|error| ErrorObject::invalid_params(format!("initialize: {error}")))?;
+        let params: InitializeParams =
+            message.params().decode().map_err(|error| ErrorObject::invalid_params(format!("initialize: {error}")))?;
         let version = match params.protocol_version.parse::<ProtocolVersion>() {
             Ok(version) if version.era() == crate::model::Era::Legacy && config.versions.contains(&version) => version,
             _ => newest(&config.versions).ok_or_else(|| {
                 ErrorObject::new(ErrorCode::INVALID_REQUEST, "this server speaks no revision that has initialize")
             })?,
         };
-        let mut result =
-            InitializeResult::new(version.as_str(), config.capabilities.clone(), config.info.clone());
+        let mut result = InitializeResult::new(version.as_str(), config.capabilities.clone(), config.info.clone());
         result.instructions.clone_from(&config.instructions);
         let body = Body::result(&result).map_err(|error| ErrorObject::internal(error.to_string()))?;
         let peer = Peer {

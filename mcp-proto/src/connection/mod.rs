@@ -389,11 +389,10 @@ impl Connection {
     /// the peer are in work as the limits allow. The last does not apply while we wait for the peer ourselves: its answer
     /// has to be read, or both sides would wait for ever; requests that come meanwhile are refused.
     pub fn wants_input(&self) -> bool {
-        !self.closed
-            && !self.input_ended
-            && !self.events.is_full()
-            && !(self.is_server() && self.output.is_full())
-            && !(self.requests.is_full() && self.calls.is_empty())
+        let ended = self.closed || self.input_ended;
+        let output_stuck = self.is_server() && self.output.is_full();
+        let saturated = self.requests.is_full() && self.calls.is_empty();
+        !(ended || output_stuck || saturated || self.events.is_full())
     }
 
     /// The era of the session, once known.
@@ -445,7 +444,13 @@ impl Connection {
     }
 
     fn transmit(&mut self, origin: Origin, about: About, frame: Vec<u8>) {
-        self.output.push(Transmit { origin, about, last: false, frame });
+        if self.closed {
+            // The last broken rule closed the connection; its answer is not sent any more.
+            return;
+        }
+        if !self.closed {
+            self.output.push(Transmit { origin, about, last: false, frame });
+        }
     }
 
     /// Answers something that did not become a request. `id` is JSON text.
@@ -478,6 +483,10 @@ impl Connection {
     /// Surfaces a broken rule, counts it, and closes when the bucket is full.
     fn misbehaved(&mut self, rule: Rule, detail: &str) {
         self.stats.broken_rules += 1;
+        if self.closed {
+            // What broke the rule has ended the connection already; nothing comes after `Closed`.
+            return;
+        }
         let is_noise = matches!(rule, Rule::Noise(_));
         self.events.push(Event::Misbehaved { rule, detail: detail.chars().take(200).collect() });
         if is_noise {

@@ -391,7 +391,9 @@ impl Connection {
         }
         match call.purpose {
             Purpose::Application => self.events.push(Event::Response { id, result }),
-            Purpose::Initialize => self.on_initialize_answer(result.as_ref().map(|(_, message)| message).map_err(Clone::clone)),
+            Purpose::Initialize => {
+                self.on_initialize_answer(result.as_ref().map(|(_, message)| message).map_err(Clone::clone))
+            }
         }
     }
 

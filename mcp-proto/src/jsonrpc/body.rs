@@ -112,7 +112,9 @@ impl Body {
         self.open.push(b'}');
         if let Some(id) = id {
             self.open.extend_from_slice(br#","id":"#);
-            write_json(&mut self.open, id);
+            let mut text = Vec::new();
+            write_json(&mut text, id);
+            self.open.extend_from_slice(&escape_line_ends(text));
         }
         self.open.push(b'}');
         self.open

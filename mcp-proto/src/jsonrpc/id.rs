@@ -1,6 +1,6 @@
 //! The id of a request, and the token that ties progress to it.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -8,7 +8,8 @@ use serde::ser::{Serialize, Serializer};
 
 /// The id of a request as it stands on the wire: an integer or a string. `1` and `"1"` are different ids.
 ///
-/// Specification: basic, Requests. `null`, fractions and integers beyond 64 bits are not ids.
+/// Specification: basic, Requests. `null`, fractions, integers beyond 64 bits and strings over [`LONGEST`](Self::LONGEST)
+/// are not ids.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RequestId {
     /// An integer.
@@ -18,11 +19,15 @@ pub enum RequestId {
 }
 
 impl RequestId {
+    /// The longest id, in bytes of JSON: ids are kept in tables, and echoed. No known peer comes near.
+    pub const LONGEST: usize = 1024;
+
     /// The integer that a peer means when it answers a numeric id with a string, as some do.
     pub(crate) fn as_number(&self) -> Option<i64> {
         match self {
             Self::Number(number) => Some(*number),
-            Self::String(text) => text.parse().ok(),
+            // Only the spelling that we wrote: "+1" and "01" are somebody else's.
+            Self::String(text) => text.parse().ok().filter(|number: &i64| number.to_string() == *text),
         }
     }
 }

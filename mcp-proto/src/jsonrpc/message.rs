@@ -77,7 +77,8 @@ struct Malformed {
 impl Message {
     /// Scans one message. `bytes` is the whole JSON text; space around it is allowed.
     pub fn scan(bytes: &[u8], limits: &Limits) -> Self {
-        if bytes.len() > limits.frame {
+        // Positions in the text are kept as 32 bits.
+        if bytes.len() > limits.frame.min(u32::MAX as usize) {
             return Self::malformed(bytes, Fault::TooLong(bytes.len() as u64));
         }
         let text = match core::str::from_utf8(bytes) {
@@ -254,7 +255,12 @@ impl Message {
             uri: Text::Absent,
             arguments: Span::default(),
             outcome: Span::default(),
-            malformed: Some(Box::new(Malformed { fault, echo, is_response, is_notification: salvage.is_notification() })),
+            malformed: Some(Box::new(Malformed {
+                fault,
+                echo,
+                is_response,
+                is_notification: salvage.is_notification(),
+            })),
         }
     }
 }
@@ -315,7 +321,9 @@ fn string(text: &str, span: Span) -> Option<Text> {
 
 fn request_id(text: &str) -> Option<RequestId> {
     if text.starts_with('"') {
-        return serde_json::from_str(text).ok().map(RequestId::String);
+        // Ids are kept in tables, so their size is bounded.
+        let bounded = text.len() <= RequestId::LONGEST;
+        return serde_json::from_str(text).ok().filter(|_| bounded).map(RequestId::String);
     }
     // Only the one spelling of an integer that we would write ourselves, so that the echo is verbatim.
     let number: i64 = text.parse().ok()?;

@@ -7,6 +7,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::id::RequestId;
+
 /// What could be read so far.
 #[derive(Clone, Debug)]
 pub(crate) struct Salvage {
@@ -36,9 +38,6 @@ enum Place {
     /// Behind the object, or in something that never was one.
     Lost,
 }
-
-/// An id longer than this is not echoed.
-const LONGEST_ID: usize = 1024;
 
 impl Salvage {
     pub(crate) const fn new() -> Self {
@@ -139,7 +138,7 @@ impl Salvage {
 
     fn hold(&mut self, byte: u8) {
         let wanted = self.place == Place::Key || self.place == Place::Value && self.reads_id;
-        if wanted && self.held.len() <= LONGEST_ID {
+        if wanted && self.held.len() <= RequestId::LONGEST {
             self.held.push(byte);
         }
     }
@@ -164,12 +163,14 @@ impl Salvage {
 
 /// Whether a JSON text is a string or an integer, of whatever size.
 fn is_id(text: &str) -> bool {
-    if text.len() > LONGEST_ID {
+    if text.len() > RequestId::LONGEST {
         return false;
     }
     if text.starts_with('"') {
         return serde_json::from_str::<String>(text).is_ok();
     }
     let digits = text.strip_prefix('-').unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'))
+    !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (digits == "0" || !digits.starts_with('0'))
 }

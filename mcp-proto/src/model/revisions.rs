@@ -149,7 +149,10 @@ pub const METHODS: &[MethodRule] = &[
 
 /// The rule of `method` in `version`: `None` for a method that the protocol does not know at all, `Err` for one that
 /// this revision does not have.
-pub(crate) fn method_rule(method: &str, version: ProtocolVersion) -> Option<Result<&'static MethodRule, NotInRevision>> {
+pub(crate) fn method_rule(
+    method: &str,
+    version: ProtocolVersion,
+) -> Option<Result<&'static MethodRule, NotInRevision>> {
     let mut known = None;
     for rule in METHODS.iter().filter(|rule| rule.method == method) {
         if (rule.since..=rule.until).contains(&version) {
@@ -208,9 +211,9 @@ mod tests {
     fn a_method_has_at_most_one_rule_in_a_revision() {
         for version in ProtocolVersion::ALL {
             for rule in METHODS {
-                let same = METHODS.iter().filter(|other| {
-                    other.method == rule.method && (other.since..=other.until).contains(&version)
-                });
+                let same = METHODS
+                    .iter()
+                    .filter(|other| other.method == rule.method && (other.since..=other.until).contains(&version));
                 assert!(same.count() <= 1, "{} in {version}", rule.method);
             }
         }

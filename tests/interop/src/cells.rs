@@ -34,7 +34,8 @@ pub(crate) async fn run(python: &str) -> ExitCode {
 /// A Python client against our server. It prints its cells itself.
 fn python_client(python: &str) -> bool {
     let ours = std::env::current_exe().unwrap_or_else(|_| "mcp-interop".into());
-    let status = std::process::Command::new(python).arg("tests/interop/python/client.py").arg(&ours).arg("serve").status();
+    let status =
+        std::process::Command::new(python).arg("tests/interop/python/client.py").arg(&ours).arg("serve").status();
     match status {
         Ok(status) => status.success(),
         Err(error) => {
@@ -115,7 +116,8 @@ async fn call(client: &Client) -> Outcome {
 }
 
 async fn structured(client: &Client) -> Outcome {
-    let sum: i64 = client.call_tool("add", json!({ "a": 2, "b": 3 })).await.map_err(text)?.structured().map_err(text)?;
+    let sum: i64 =
+        client.call_tool("add", json!({ "a": 2, "b": 3 })).await.map_err(text)?.structured().map_err(text)?;
     expect("add", &sum, &5)?;
     let weather: Value =
         client.call_tool("weather", json!({ "city": "Oslo" })).await.map_err(text)?.structured().map_err(text)?;
@@ -156,8 +158,7 @@ async fn cancellation(client: &Client) -> Outcome {
     drop(call);
     // The server's handler ends a moment after the notification; it is asked until it has.
     loop {
-        let cancelled: bool =
-            client.call_tool("was_cancelled", ()).await.map_err(text)?.structured().map_err(text)?;
+        let cancelled: bool = client.call_tool("was_cancelled", ()).await.map_err(text)?.structured().map_err(text)?;
         if cancelled {
             return Ok(());
         }

@@ -1,11 +1,13 @@
 //! One side, or two with links between them, in virtual time, with the invariants checked after every step.
 
+use std::boxed::Box;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::format;
-use std::prelude::rust_2024::*;
+use std::string::String;
 use std::string::ToString;
 use std::sync::Arc;
 use std::time::Duration;
+use std::vec::Vec;
 
 use serde_json::{Value, json};
 
@@ -21,7 +23,15 @@ use crate::model::{
 use crate::time::Timestamp;
 
 /// What an application sees of a call's end.
-pub(super) type Outcome = Result<(ResultKind, Message), RequestError>;
+pub(super) type Outcome = Result<Value, RequestError>;
+
+/// The result decoded.
+fn outcome(result: Result<(ResultKind, Message), RequestError>) -> Outcome {
+    result.map(|(kind, message)| {
+        assert_eq!(kind, ResultKind::Complete, "in the legacy era every result is complete");
+        message.result().unwrap().decode().unwrap()
+    })
+}
 
 /// One connection, its clock, and what has to hold of it.
 pub(super) struct Node {
@@ -321,7 +331,7 @@ impl Node {
         let mut found = None;
         for event in self.events() {
             if let Event::Response { id, result } = event {
-                assert!(found.replace((id, result)).is_none(), "one response");
+                assert!(found.replace((id, outcome(result))).is_none(), "one response");
             }
         }
         found.expect("a response")
@@ -453,9 +463,8 @@ impl Link {
         }
         let mut moved = false;
         let mut out = Vec::new();
-        while from.step(|conn, _| conn.clone().drain_lines(&mut Vec::new(), 1)) {
-            // The clone has shown that there is something; now it is taken for good.
-            from.conn.drain_lines(&mut out, self.chunk.unwrap_or(usize::MAX));
+        while from.conn.drain_lines(&mut out, self.chunk.unwrap_or(usize::MAX)) {
+            from.check();
             for line in out.split_inclusive(|byte| *byte == b'\n') {
                 from.check_frame(line.strip_suffix(b"\n").expect("frames end with a line end"));
             }
@@ -495,7 +504,7 @@ pub(super) struct Outcomes(pub(super) BTreeMap<OutboundId, Outcome>);
 impl Outcomes {
     pub(super) fn take(&mut self, event: Event) {
         if let Event::Response { id, result } = event {
-            self.0.insert(id, result);
+            self.0.insert(id, outcome(result));
         }
     }
 }

@@ -1,0 +1,138 @@
+//! What the tests share: a bound on every wait, and a raw peer that speaks in lines.
+#![allow(dead_code, reason = "every test binary uses its part")]
+
+use std::panic::Location;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio_util::compat::{FuturesAsyncReadCompatExt, FuturesAsyncWriteCompatExt};
+
+/// The usual bound of a wait: far more than anything takes, also on a busy machine.
+pub(crate) const BOUND: Duration = Duration::from_secs(20);
+
+/// Waits, but not for ever.
+#[track_caller]
+pub(crate) fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    within(BOUND, future)
+}
+
+/// Waits, but not longer than `bound`.
+#[track_caller]
+pub(crate) fn within<T>(bound: Duration, future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let at = Location::caller();
+    async move {
+        match tokio::time::timeout(bound, future).await {
+            Ok(done) => done,
+            Err(_) => panic!("{at}: not done after {bound:?}"),
+        }
+    }
+}
+
+/// Asks until it is so.
+#[track_caller]
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    soon(async move {
+        let mut again = tokio::time::interval(Duration::from_millis(2));
+        while !is_so() {
+            again.tick().await;
+        }
+    })
+}
+
+/// A peer that sends and hears lines.
+pub(crate) struct Raw {
+    reader: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
+    writer: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+}
+
+impl Raw {
+    pub(crate) fn new(
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Self {
+        Self { reader: BufReader::new(Box::new(reader)), writer: Some(Box::new(writer)) }
+    }
+
+    /// One end of a stream in memory.
+    pub(crate) fn memory(end: mcp::memory::Duplex) -> Self {
+        let (reader, writer) = end.into_split();
+        Self::new(reader.compat(), writer.compat_write())
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn bytes(&mut self, bytes: &[u8]) {
+        let writer = self.writer.as_mut().expect("not ended yet");
+        soon(writer.write_all(bytes)).await.expect("the peer takes it");
+        soon(writer.flush()).await.expect("the peer takes it");
+    }
+
+    /// Sends one line.
+    pub(crate) async fn line(&mut self, line: impl AsRef<[u8]>) {
+        let mut bytes = line.as_ref().to_vec();
+        bytes.push(b'\n');
+        self.bytes(&bytes).await;
+    }
+
+    /// Sends one message.
+    pub(crate) async fn send(&mut self, message: Value) {
+        self.line(message.to_string()).await;
+    }
+
+    /// Ends what it sends.
+    pub(crate) async fn end(&mut self) {
+        let mut writer = self.writer.take().expect("not ended yet");
+        soon(writer.shutdown()).await.expect("the peer is there");
+    }
+
+    /// The next message, or `None` at the end.
+    pub(crate) async fn hear(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        let read = soon(self.reader.read_line(&mut line)).await.expect("readable");
+        if read == 0 {
+            return None;
+        }
+        assert!(line.ends_with('\n'), "an unfinished line: {line:?}");
+        Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: not JSON: {line:?}")))
+    }
+
+    /// The next message, which must be there.
+    pub(crate) async fn heard(&mut self) -> Value {
+        self.hear().await.expect("the peer is still there")
+    }
+
+    /// Asks and hears the answer, which must be the next message.
+    pub(crate) async fn ask(&mut self, request: Value) -> Value {
+        let id = request["id"].clone();
+        self.send(request).await;
+        let answer = self.heard().await;
+        assert_eq!(answer["id"], id, "{answer}");
+        answer
+    }
+
+    /// Proves that nothing else was said: the next message is the answer to a ping.
+    pub(crate) async fn is_served(&mut self) {
+        let answer = self.ask(json!({ "jsonrpc": "2.0", "id": "still there?", "method": "ping" })).await;
+        assert_eq!(answer["result"], json!({}), "{answer}");
+    }
+
+    /// The handshake of a client.
+    pub(crate) async fn initialize(&mut self, version: &str) -> Value {
+        let params = json!({
+            "protocolVersion": version,
+            "capabilities": {},
+            "clientInfo": { "name": "raw", "version": "1" },
+        });
+        let answer =
+            self.ask(json!({ "jsonrpc": "2.0", "id": "init", "method": "initialize", "params": params })).await;
+        assert_eq!(answer["result"]["protocolVersion"], version, "{answer}");
+        self.send(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
+        answer
+    }
+}
+
+/// A call of a tool.
+pub(crate) fn call(id: impl Into<Value>, tool: &str, arguments: Value) -> Value {
+    let params = json!({ "name": tool, "arguments": arguments });
+    json!({ "jsonrpc": "2.0", "id": id.into(), "method": "tools/call", "params": params })
+}
