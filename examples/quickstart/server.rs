@@ -54,7 +54,7 @@ pub(crate) fn server() -> Server {
 async fn count(ctx: Context, args: Count) -> mcp::Result<String> {
     let mut steps = ctx.steps(args.to);
     for n in 1..=args.to {
-        tokio::time::sleep(Duration::from_millis(25)).await;
+        tokio::time::sleep(Duration::from_millis(25)).await; // slow on purpose
         steps.advance(1, format!("at {n}"))?;
     }
     Ok(format!("counted to {}", args.to))
@@ -70,7 +70,7 @@ async fn greet(ctx: Context) -> mcp::Result<String> {
 
 async fn sleep(ctx: Context, args: Sleep) -> &'static str {
     tokio::select! {
-        () = tokio::time::sleep(Duration::from_secs_f64(args.seconds.clamp(0.0, 3600.0))) => "slept well",
+        () = tokio::time::sleep(Duration::from_secs_f64(args.seconds.clamp(0.0, 3600.0))) => "slept well", // slow on purpose
         () = ctx.cancelled() => {
             ctx.state::<CancelledCalls>().0.fetch_add(1, Ordering::Relaxed);
             "woken up"

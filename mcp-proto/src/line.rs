@@ -137,11 +137,9 @@ impl LineBuffer {
 
     fn pass_over(&mut self, bytes: &[u8]) {
         let tail = mem::take(&mut self.tail);
-        let at_start = self.at_start;
         let oversize = self.oversize.get_or_insert_with(|| {
             let mut salvage = Salvage::new();
-            let head = if at_start { tail.strip_prefix(BOM).unwrap_or(&tail) } else { &tail };
-            salvage.read(head);
+            salvage.read(&tail);
             Oversize { salvage, bytes: tail.len() as u64 }
         });
         oversize.salvage.read(bytes);

@@ -130,11 +130,11 @@ impl Connection {
             _ => {}
         }
         if self.ending.is_some() {
-            return Err(retryable(format!("{asked} came too late: this side is closing the connection")));
+            return Err(retryable(format!("{asked:.100} came too late: this side is closing the connection")));
         }
         if self.requests.is_full() {
             self.stats.refused += 1;
-            return Err(retryable(format!("{asked} was refused: too many requests are in work")));
+            return Err(retryable(format!("{asked:.100} was refused: too many requests are in work")));
         }
         let token = token_of(&message)?;
         let Some(version) = self.version() else { return Err(ErrorObject::internal("no revision")) };
@@ -205,8 +205,15 @@ impl Connection {
         let mut params = ProgressParams::new(token, progress.progress);
         params.total = progress.total.filter(|total| total.is_finite());
         params.message = progress.message.filter(|_| rules.is_some_and(|rules| rules.progress_message));
-        if let Ok(body) = Body::new("notifications/progress", &params) {
-            self.transmit(origin, About::Within(id), body.finish(&Tail::default(), None));
+        let fits = |body: &Body| body.finished_len(&Tail::default(), None) <= self.limits.frame;
+        let mut body = Body::new("notifications/progress", &params).ok();
+        if !body.as_ref().is_some_and(fits) {
+            params.message = None;
+            body = Body::new("notifications/progress", &params).ok().filter(fits);
+        }
+        match body {
+            Some(body) => self.transmit(origin, About::Within(id), body.finish(&Tail::default(), None)),
+            None => self.stats.dropped += 1,
         }
         Ok(())
     }
@@ -221,13 +228,15 @@ impl Connection {
         if self.requests.is_live(id) && *kind != ResultKind::Complete {
             return Err(RespondError::NotInThisRevision);
         }
-        if body.len() > self.limits.frame {
-            let error = format!("the result of {} bytes is longer than the limit of {}", body.len(), self.limits.frame);
+        let tail = Tail::meta(meta.as_ref(), None);
+        let length = self.requests.open.get(&id).map_or(0, |request| body.finished_len(&tail, Some(&request.wire)));
+        if length > self.limits.frame {
+            let error = format!("the result of {length} bytes is longer than the limit of {}", self.limits.frame);
             self.send_error(id, &ErrorObject::internal(error))?;
             return Err(RespondError::TooLarge);
         }
         let (origin, wire) = self.take_request(id)?;
-        let frame = body.finish(&Tail::meta(meta.as_ref(), None), Some(&wire));
+        let frame = body.finish(&tail, Some(&wire));
         self.transmit(origin, About::Reply(id), frame);
         Ok(())
     }

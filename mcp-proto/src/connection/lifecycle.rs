@@ -134,7 +134,7 @@ impl Connection {
         };
         let error = match broken {
             Rule::SecondInitialize => "already initialized: a connection has one handshake".into(),
-            _ => format!("not initialized: {method} must wait for the handshake, which begins with initialize"),
+            _ => format!("not initialized: {method:.100} must wait for the handshake, which begins with initialize"),
         };
         self.misbehaved(broken, message.text());
         Err(ErrorObject::new(ErrorCode::INVALID_REQUEST, error))

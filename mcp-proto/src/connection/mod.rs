@@ -207,7 +207,13 @@ impl Connection {
             match message.fault() {
                 // A last line without its line end is served like any other.
                 None => self.handle_message(now, Origin::STREAM, message),
-                Some(fault) => self.misbehaved(Rule::EndedInMessage(fault), message.text()),
+                Some(fault) => {
+                    // A server's output may still be open: whoever sent this with an id that can be read is told.
+                    if self.is_server() && message.may_be_answered() && message.echo().is_some() {
+                        self.refuse(Origin::STREAM, message.echo(), &ErrorObject::new(fault.code(), fault.to_string()));
+                    }
+                    self.misbehaved(Rule::EndedInMessage(fault), message.text());
+                }
             }
         }
         if self.closed {
@@ -448,9 +454,7 @@ impl Connection {
             // The last broken rule closed the connection; its answer is not sent any more.
             return;
         }
-        if !self.closed {
-            self.output.push(Transmit { origin, about, last: false, frame });
-        }
+        self.output.push(Transmit { origin, about, last: false, frame });
     }
 
     /// Answers something that did not become a request. `id` is JSON text.
@@ -460,7 +464,16 @@ impl Connection {
             (None, Some(UnreadableId::Omitted)) => None,
             (None, Some(UnreadableId::Null) | None) => Some("null"),
         };
-        self.transmit(origin, About::Refusal, refusal(id, error));
+        let mut frame = refusal(id, error);
+        if frame.len() > self.limits.frame {
+            // It quotes something overlong of the peer's: the text goes first, then the id.
+            let short = ErrorObject::new(error.code, "refused");
+            frame = refusal(id, &short);
+            if frame.len() > self.limits.frame {
+                frame = refusal(Some("null"), &short);
+            }
+        }
+        self.transmit(origin, About::Refusal, frame);
     }
 
     fn on_malformed(&mut self, origin: Origin, message: &Message) {
@@ -521,6 +534,7 @@ impl Connection {
 
     fn finish(&mut self, reason: CloseReason) {
         self.closed = true;
+        self.lines = LineBuffer::new(self.limits.frame);
         self.timers = Timers::default();
         self.events.push(Event::Closed { reason, while_probing: false });
     }

@@ -87,6 +87,12 @@ impl Calls {
         if self.paused.is_some() { None } else { self.earliest }
     }
 
+    /// The `_meta` of the next call. Its wire id is unique among our requests, so it serves as the token as well.
+    fn next_tail(&self, options: &CallOptions) -> Tail {
+        let token = RequestId::Number(self.next_wire);
+        Tail::meta(options.meta.as_ref(), (options.progress == Wanted::Yes).then_some(&token))
+    }
+
     fn add(&mut self, purpose: Purpose, options: &CallOptions, now: Timestamp) -> (OutboundId, RequestId) {
         let id = OutboundId(self.next);
         let wire = self.next_wire;
@@ -180,22 +186,25 @@ impl Connection {
         if let Err(why) = self.may_send(&body, options.within).and_then(|()| self.may_request(&body)) {
             return Err(self.not_sent(why, body));
         }
+        let tail = self.calls.next_tail(&options);
+        if body.finished_len(&tail, Some(&RequestId::Number(self.calls.next_wire))) > self.limits.frame {
+            return Err(self.not_sent(Why::TooLarge, body));
+        }
         if let Some(id) = options.within {
             self.requests.nest(id);
         }
-        Ok(self.open_call_with(body, Purpose::Application, &options))
+        Ok(self.open_call_with(body, &tail, Purpose::Application, &options))
     }
 
     /// A call of the connection's own.
     pub(super) fn open_call(&mut self, body: Body, purpose: Purpose, deadlines: Deadlines) -> OutboundId {
-        self.open_call_with(body, purpose, &CallOptions { deadlines, ..CallOptions::default() })
+        let options = CallOptions { deadlines, ..CallOptions::default() };
+        self.open_call_with(body, &Tail::default(), purpose, &options)
     }
 
-    fn open_call_with(&mut self, body: Body, purpose: Purpose, options: &CallOptions) -> OutboundId {
+    fn open_call_with(&mut self, body: Body, tail: &Tail, purpose: Purpose, options: &CallOptions) -> OutboundId {
         let (id, wire) = self.calls.add(purpose, options, self.now);
-        // The wire id is unique among our requests, so it serves as the token as well.
-        let token = (options.progress == Wanted::Yes).then_some(&wire);
-        let frame = body.finish(&Tail::meta(options.meta.as_ref(), token), Some(&wire));
+        let frame = body.finish(tail, Some(&wire));
         self.transmit(Origin::STREAM, About::Call(id), frame);
         id
     }
@@ -217,7 +226,11 @@ impl Connection {
         if self.output.is_full() {
             return Err(self.not_sent(Why::Full, body));
         }
-        let frame = body.finish(&Tail::meta(meta.as_ref(), None), None);
+        let tail = Tail::meta(meta.as_ref(), None);
+        if body.finished_len(&tail, None) > self.limits.frame {
+            return Err(self.not_sent(Why::TooLarge, body));
+        }
+        let frame = body.finish(&tail, None);
         self.transmit(within.map_or(Origin::STREAM, |id| self.requests.origin(id)), about, frame);
         Ok(())
     }
@@ -357,7 +370,8 @@ impl Connection {
         if call.purpose == Purpose::Application && !self.output.take_back(id) {
             let mut params = CancelledParams::new();
             params.request_id = Some(RequestId::Number(call.wire));
-            params.reason = Some(reason.into());
+            // An overlong reason is our caller's; the peer has to know all the same.
+            params.reason = (reason.len() <= self.limits.frame / 8).then(|| reason.into());
             if let Ok(body) = Body::new("notifications/cancelled", &params) {
                 self.transmit(Origin::STREAM, About::Notice, body.finish(&Tail::default(), None));
             }
@@ -392,7 +406,7 @@ impl Connection {
         match call.purpose {
             Purpose::Application => self.events.push(Event::Response { id, result }),
             Purpose::Initialize => {
-                self.on_initialize_answer(result.as_ref().map(|(_, message)| message).map_err(Clone::clone))
+                self.on_initialize_answer(result.as_ref().map(|(_, message)| message).map_err(Clone::clone));
             }
         }
     }

@@ -1,8 +1,12 @@
 //! The two queues of a connection, counted in bytes: frames on their way out, events on their way up.
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde_json::{Map, Value};
+
+use super::error::RequestError;
 use super::event::{About, Event, InboundId, OutboundId, Transmit};
 
 /// Frames that the transport has not taken yet.
@@ -153,10 +157,28 @@ fn size(event: &Event) -> usize {
         | Event::Notification { message, .. }
         | Event::Stray { message }
         | Event::Response { result: Ok((_, message)), .. } => message.size(),
+        Event::Response { result: Err(RequestError::Rpc(error)), .. } => {
+            error.message.len() + error.data.as_ref().map_or(0, value_size) + members_size(&error.extra)
+        }
         Event::Misbehaved { detail, .. } => detail.len(),
-        Event::Cancelled { reason, .. } => reason.as_ref().map_or(0, alloc::string::String::len),
-        Event::Progress { progress, .. } => progress.message.as_ref().map_or(0, alloc::string::String::len),
+        Event::Cancelled { reason, .. } => reason.as_ref().map_or(0, String::len),
+        Event::Progress { progress, .. } => progress.message.as_ref().map_or(0, String::len),
         _ => 0,
     };
     held + size_of::<Event>()
+}
+
+/// Bytes of memory that a decoded value holds, roughly. As deep as a message may nest.
+fn value_size(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(value_size).sum(),
+            Value::Object(members) => members_size(members),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+}
+
+fn members_size(members: &Map<String, Value>) -> usize {
+    members.iter().map(|(key, value)| size_of::<String>() + key.len() + value_size(value)).sum()
 }

@@ -101,6 +101,12 @@ impl Body {
         self.open.len()
     }
 
+    /// How long the message will be once it is closed with these.
+    pub(crate) fn finished_len(&self, tail: &Tail, id: Option<&RequestId>) -> usize {
+        let tail = if tail.0.is_empty() { 0 } else { tail.0.len() + usize::from(self.open.last() != Some(&b'{')) };
+        self.open.len() + tail + 2 + id.map_or(0, |id| r#","id":"#.len() + id_text(id).len())
+    }
+
     /// Closes the message with the members of the core: those inside `params` or `result`, and the id.
     pub(crate) fn finish(mut self, tail: &Tail, id: Option<&RequestId>) -> Vec<u8> {
         if !tail.0.is_empty() {
@@ -112,9 +118,7 @@ impl Body {
         self.open.push(b'}');
         if let Some(id) = id {
             self.open.extend_from_slice(br#","id":"#);
-            let mut text = Vec::new();
-            write_json(&mut text, id);
-            self.open.extend_from_slice(&escape_line_ends(text));
+            self.open.extend_from_slice(&id_text(id));
         }
         self.open.push(b'}');
         self.open
@@ -234,6 +238,12 @@ fn escape_line_ends(json: Vec<u8>) -> Vec<u8> {
     }
     escaped.extend_from_slice(&json[copied..]);
     escaped
+}
+
+fn id_text(id: &RequestId) -> Vec<u8> {
+    let mut text = Vec::new();
+    write_json(&mut text, id);
+    escape_line_ends(text)
 }
 
 fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {

@@ -24,6 +24,19 @@ impl ErrorCode {
     pub const INTERNAL_ERROR: Self = Self(-32603);
     /// No such resource; until 2025-11-25 (from 2026-07-28 it is [`INVALID_PARAMS`](Self::INVALID_PARAMS)).
     pub const RESOURCE_NOT_FOUND: Self = Self(-32002);
+    /// The HTTP headers say something else than the body; from 2026-07-28 on.
+    pub const HEADER_MISMATCH: Self = Self(-32020);
+    /// The client has not declared what serving the request needs; from 2026-07-28 on. The data is a
+    /// [`MissingCapabilityData`](crate::model::MissingCapabilityData).
+    pub const MISSING_CLIENT_CAPABILITY: Self = Self(-32021);
+    /// The server does not speak the revision of the request; from 2026-07-28 on. The data is an
+    /// [`UnsupportedVersionData`](crate::model::UnsupportedVersionData).
+    pub const UNSUPPORTED_PROTOCOL_VERSION: Self = Self(-32022);
+    /// The user must open a URL first; only in 2025-11-25. The data is a
+    /// [`UrlElicitationData`](crate::model::UrlElicitationData).
+    pub const URL_ELICITATION_REQUIRED: Self = Self(-32042);
+    /// The user has refused the sampling; from a client, until 2025-11-25.
+    pub const USER_REJECTED: Self = Self(-1);
 
     /// The specification's name of the code, where it has one.
     pub const fn name(self) -> Option<&'static str> {
@@ -34,6 +47,11 @@ impl ErrorCode {
             Self::INVALID_PARAMS => "invalid params",
             Self::INTERNAL_ERROR => "internal error",
             Self::RESOURCE_NOT_FOUND => "resource not found",
+            Self::HEADER_MISMATCH => "header mismatch",
+            Self::MISSING_CLIENT_CAPABILITY => "missing required client capability",
+            Self::UNSUPPORTED_PROTOCOL_VERSION => "unsupported protocol version",
+            Self::URL_ELICITATION_REQUIRED => "URL elicitation required",
+            Self::USER_REJECTED => "rejected by the user",
             _ => return None,
         })
     }

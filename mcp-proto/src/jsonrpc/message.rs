@@ -208,7 +208,7 @@ impl Message {
         if params.of(text).is_some_and(|params| !params.starts_with('{')) {
             return Err(Fault::BadParams);
         }
-        if spans.meta.of(text).is_some_and(|meta| !meta.starts_with('{')) {
+        if [spans.meta, spans.result_meta].iter().any(|meta| meta.of(text).is_some_and(|meta| !meta.starts_with('{'))) {
             return Err(Fault::BadParam("_meta"));
         }
         let arguments = if spans.arguments.of(text) == Some("null") { Span::default() } else { spans.arguments };
@@ -218,7 +218,7 @@ impl Message {
             id,
             method,
             params,
-            meta: spans.meta,
+            meta: if kind == Kind::Result { spans.result_meta } else { spans.meta },
             // Whether these must be strings and objects depends on the method; whoever needs them says so.
             name: string(text, spans.name).unwrap_or_default(),
             uri: string(text, spans.uri).unwrap_or_default(),

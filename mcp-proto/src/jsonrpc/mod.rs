@@ -15,6 +15,7 @@ pub use id::{ProgressToken, RequestId};
 pub use message::{Json, Kind, Message};
 pub(crate) use salvage::Salvage;
 pub use scan::Fault;
+pub(crate) use scan::members;
 
 #[cfg(test)]
 mod tests;

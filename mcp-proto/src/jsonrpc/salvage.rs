@@ -131,6 +131,8 @@ impl Salvage {
                 self.hold(byte);
             }
             _ if byte.is_ascii_whitespace() => self.hold(byte),
+            // A byte order mark, perhaps cut in pieces: tolerated or not elsewhere, here it hides no id.
+            0xEF | 0xBB | 0xBF if self.place == Place::Before => {}
             _ if self.place == Place::Before => self.place = Place::Lost,
             _ => self.hold(byte),
         }

@@ -76,8 +76,10 @@ pub(super) struct Spans {
     pub(super) params: Span,
     pub(super) result: Span,
     pub(super) error: Span,
-    /// Of `params` or `result`.
+    /// Of `params`.
     pub(super) meta: Span,
+    /// Of `result`.
+    pub(super) result_meta: Span,
     /// The rest are members of `params`.
     pub(super) name: Span,
     pub(super) uri: Span,
@@ -114,7 +116,7 @@ pub(super) fn scan(text: &str, depth: u8) -> Result<Spans, Fault> {
                 return Ok(());
             }
             "result" => {
-                let Spans { result, meta, .. } = &mut spans;
+                let Spans { result, result_meta: meta, .. } = &mut spans;
                 scanner.once(result, "result", |scanner| {
                     scanner.object_or_value(|scanner, key| match key {
                         "_meta" => scanner.once(meta, "result._meta", Scanner::value),
@@ -129,6 +131,24 @@ pub(super) fn scan(text: &str, depth: u8) -> Result<Spans, Fault> {
     })?;
     scanner.end()?;
     Ok(spans)
+}
+
+/// Calls `member` with the key and the text of the value of each member of the object `text`.
+pub(crate) fn members<'a>(text: &'a str, mut member: impl FnMut(&str, &'a str)) -> Result<(), Fault> {
+    let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, depth: 0, limit: MAX_DEPTH.into() };
+    scanner.space();
+    if scanner.peek() != Some(b'{') {
+        scanner.value()?;
+        scanner.end()?;
+        return Err(Fault::NotAnObject);
+    }
+    scanner.members(|scanner, key| {
+        let start = scanner.at;
+        scanner.value()?;
+        member(key, text.get(start..scanner.at).unwrap_or_default());
+        Ok(())
+    })?;
+    scanner.end()
 }
 
 /// A bit per level is kept in a `u128`.
@@ -317,9 +337,9 @@ impl<'a> Scanner<'a> {
             self.at += 1;
         }
         if self.peek() == Some(b'0') {
-            self.at += 1
+            self.at += 1;
         } else {
-            self.digits()?
+            self.digits()?;
         }
         if self.peek() == Some(b'.') {
             self.at += 1;

@@ -2,8 +2,11 @@
 
 use alloc::string::String;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::elicitation_form::FormSchema;
+use super::tasks::TaskMetadata;
 use super::wire::{wire_enum, wire_struct};
 
 wire_struct! {
@@ -13,14 +16,14 @@ wire_struct! {
         required message: String = "message",
         /// Which of the two it is. Absent means a form.
         optional(with_mode) mode: ElicitMode = "mode",
-        /// The JSON Schema of the form: a flat object of primitive values.
+        /// The JSON Schema of the form: a flat object of primitive values. [`ElicitParams::form_schema`] reads it.
         optional(with_requested_schema) requested_schema: Map<String, Value> = "requestedSchema",
         /// The URL to open.
         optional(with_url) url: String = "url",
         /// By what `notifications/elicitation/complete` refers to the URL (2025-11-25 only).
         optional(with_elicitation_id) elicitation_id: String = "elicitationId",
-        /// The wish to answer by a task (2025-11-25), as the peer wrote it.
-        optional(with_task) task: Map<String, Value> = "task",
+        /// The wish to answer by a task (2025-11-25 only).
+        optional(with_task) task: TaskMetadata = "task",
     }
 }
 
@@ -35,6 +38,15 @@ impl ElicitParams {
     #[must_use]
     pub fn url(message: impl Into<String>, url: impl Into<String>, elicitation_id: Option<String>) -> Self {
         Self { elicitation_id, ..Self::new(message).with_mode(ElicitMode::Url).with_url(url) }
+    }
+
+    /// The form, typed; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the schema is no form: no object, or with a property whose kind is known but whose members do not fit it.
+    pub fn form_schema(&self) -> Option<Result<FormSchema, serde_json::Error>> {
+        self.requested_schema.as_ref().map(FormSchema::deserialize)
     }
 
     /// Which mode it is: a form, if the member is absent.
@@ -81,6 +93,14 @@ impl ElicitResult {
     #[must_use]
     pub fn cancel() -> Self {
         Self::new(ElicitAction::Cancel)
+    }
+}
+
+wire_struct! {
+    /// The parameters of `notifications/elicitation/complete` (2025-11-25 only): what the user did at a URL is done.
+    pub struct ElicitationCompleteParams {
+        /// The `elicitationId` of the question.
+        required elicitation_id: String = "elicitationId",
     }
 }
 

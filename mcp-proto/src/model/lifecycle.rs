@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
+use super::tasks::TasksCapability;
 use super::wire::{wire_enum, wire_struct};
 
 wire_struct! {
@@ -67,8 +68,8 @@ wire_struct! {
         optional(with_sampling) sampling: SamplingCapability = "sampling",
         /// The server may ask the user.
         optional(with_elicitation) elicitation: ElicitationCapability = "elicitation",
-        /// The requests to this client that may become tasks (2025-11-25), as the peer wrote it.
-        optional(with_tasks) tasks: Map<String, Value> = "tasks",
+        /// The requests to this client that may become tasks (2025-11-25 only).
+        optional(with_tasks) tasks: TasksCapability = "tasks",
         /// Extensions of the specification, with their settings by identifier.
         optional(with_extensions) extensions: Map<String, Value> = "extensions",
     }
@@ -135,8 +136,8 @@ wire_struct! {
         optional(with_tools) tools: ToolsCapability = "tools",
         /// The server completes arguments.
         optional(with_completions) completions: Supported = "completions",
-        /// The requests to this server that may become tasks (2025-11-25), as the peer wrote it.
-        optional(with_tasks) tasks: Map<String, Value> = "tasks",
+        /// The requests to this server that may become tasks (2025-11-25 only).
+        optional(with_tasks) tasks: TasksCapability = "tasks",
         /// Extensions of the specification, with their settings by identifier.
         optional(with_extensions) extensions: Map<String, Value> = "extensions",
     }
@@ -169,6 +170,12 @@ wire_struct! {
         /// Whether the server tells when the list changes.
         optional(with_list_changed) list_changed: bool = "listChanged",
     }
+}
+
+wire_struct! {
+    /// The result of requests that tell nothing but that they were served: `ping`, `logging/setLevel` and others.
+    #[derive(Default)]
+    pub struct EmptyResult except "resultType" {}
 }
 
 wire_struct! {

@@ -2,34 +2,59 @@
 //!
 //! Types only: no rule about when something may be sent lives here, except as data in the tables. Every object keeps the
 //! members that it does not know in `extra`, every string enum has an `Other`, every union keeps unknown kinds; so what a
-//! newer peer sends survives a round trip. The member `_meta` of parameters and results is not here: it belongs to the
-//! [`Connection`](crate::Connection).
+//! newer peer sends survives a round trip. The members `_meta` of parameters and results and `resultType` of results are not
+//! here: they belong to the [`Connection`](crate::Connection), which reads the former as [`RequestMetaObject`].
 
+mod caching;
 mod cancellation;
+mod completion;
 mod content;
+mod discover;
 mod elicitation;
+mod elicitation_form;
+mod errors;
 mod lifecycle;
 mod logging;
+mod meta;
+mod multi_round_trip;
 mod progress;
+mod prompts;
 mod resources;
 mod revisions;
 mod roots;
 mod sampling;
+mod subscriptions;
+mod tasks;
+mod tasks_extension;
 mod tools;
 mod version;
 pub(crate) mod wire;
 
+pub use caching::*;
 pub use cancellation::*;
+pub use completion::*;
 pub use content::*;
+pub use discover::*;
 pub use elicitation::*;
+pub use elicitation_form::*;
+pub use errors::*;
 pub use lifecycle::*;
 pub use logging::*;
+pub use meta::*;
+pub use multi_round_trip::*;
 pub use progress::*;
+pub use prompts::*;
 pub use resources::*;
 pub(crate) use revisions::method_rule;
-pub use revisions::{ArgumentFaults, Capability, METHODS, MethodRule, Rules, Sender, UnreadableId};
+pub use revisions::{
+    ArgumentFaults, CACHEABLE, Capability, ERRORS, ErrorRule, INPUT_REQUESTS, MAY_REQUIRE_INPUT, METHODS, MethodRule,
+    Rules, Sender, Union, UnreadableId, VARIANTS, VariantRule,
+};
 pub use roots::*;
 pub use sampling::*;
+pub use subscriptions::*;
+pub use tasks::*;
+pub use tasks_extension::*;
 pub use tools::*;
 pub use version::{Era, ProtocolVersion, UnknownVersion};
 

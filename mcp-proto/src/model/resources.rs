@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::caching::CacheScope;
 use super::content::Annotations;
 use super::lifecycle::Icon;
+use super::multi_round_trip::InputResponses;
 use super::wire::{Integer, wire_codec, wire_struct};
 
 wire_struct! {
@@ -31,6 +33,126 @@ wire_struct! {
         optional(with_icons) icons: Vec<Icon> = "icons",
         /// Metadata of this resource.
         optional(with_meta) meta: Map<String, Value> = "_meta",
+    }
+}
+
+wire_struct! {
+    /// A family of resources that a server offers.
+    pub struct ResourceTemplate {
+        /// Where the resources are, as a template of RFC 6570.
+        required uri_template: String = "uriTemplate",
+        /// The name for programs.
+        required name: String = "name",
+        /// The name for people; `name` stands in for it.
+        optional(with_title) title: String = "title",
+        /// What the resources are, for a language model.
+        optional(with_description) description: String = "description",
+        /// The media type, if all of them have the same.
+        optional(with_mime_type) mime_type: String = "mimeType",
+        /// For whom they are, and how much they matter.
+        optional(with_annotations) annotations: Annotations = "annotations",
+        /// Images that stand for the resources.
+        optional(with_icons) icons: Vec<Icon> = "icons",
+        /// Metadata of this template.
+        optional(with_meta) meta: Map<String, Value> = "_meta",
+    }
+}
+
+wire_struct! {
+    /// The parameters of `resources/list`.
+    #[derive(Default)]
+    pub struct ListResourcesParams {
+        /// The page to give; the first if absent.
+        optional(with_cursor) cursor: String = "cursor",
+    }
+}
+
+wire_struct! {
+    /// The result of `resources/list`.
+    #[derive(Default)]
+    pub struct ListResourcesResult except "resultType" {
+        /// The resources of this page.
+        defaulted(with_resources) resources: Vec<Resource> = "resources",
+        /// The next page, if there is one.
+        optional(with_next_cursor) next_cursor: String = "nextCursor",
+        /// For how many milliseconds the result is fresh (2026-07-28 and later); read it with `ttl`.
+        optional(with_ttl_ms) ttl_ms: i64 as Integer = "ttlMs",
+        /// Who may keep the result (2026-07-28 and later).
+        optional(with_cache_scope) cache_scope: CacheScope = "cacheScope",
+    }
+}
+
+wire_struct! {
+    /// The parameters of `resources/templates/list`.
+    #[derive(Default)]
+    pub struct ListResourceTemplatesParams {
+        /// The page to give; the first if absent.
+        optional(with_cursor) cursor: String = "cursor",
+    }
+}
+
+wire_struct! {
+    /// The result of `resources/templates/list`.
+    #[derive(Default)]
+    pub struct ListResourceTemplatesResult except "resultType" {
+        /// The templates of this page.
+        defaulted(with_resource_templates) resource_templates: Vec<ResourceTemplate> = "resourceTemplates",
+        /// The next page, if there is one.
+        optional(with_next_cursor) next_cursor: String = "nextCursor",
+        /// For how many milliseconds the result is fresh (2026-07-28 and later); read it with `ttl`.
+        optional(with_ttl_ms) ttl_ms: i64 as Integer = "ttlMs",
+        /// Who may keep the result (2026-07-28 and later).
+        optional(with_cache_scope) cache_scope: CacheScope = "cacheScope",
+    }
+}
+
+wire_struct! {
+    /// The parameters of `resources/read`.
+    pub struct ReadResourceParams {
+        /// The resource to read.
+        required uri: String = "uri",
+        /// The answers to what the server asked when this request was last sent (2026-07-28 and later).
+        optional(with_input_responses) input_responses: InputResponses = "inputResponses",
+        /// What the server gave to be sent back, byte for byte (2026-07-28 and later).
+        optional(with_request_state) request_state: String = "requestState",
+    }
+}
+
+wire_struct! {
+    /// The result of `resources/read`.
+    #[derive(Default)]
+    pub struct ReadResourceResult except "resultType" {
+        /// What the resource contains: of a directory, say, a part for each entry. A missing resource is an error, not an empty
+        /// array.
+        defaulted(with_contents) contents: Vec<ResourceContents> = "contents",
+        /// For how many milliseconds the result is fresh (2026-07-28 and later); read it with `ttl`.
+        optional(with_ttl_ms) ttl_ms: i64 as Integer = "ttlMs",
+        /// Who may keep the result (2026-07-28 and later).
+        optional(with_cache_scope) cache_scope: CacheScope = "cacheScope",
+    }
+}
+
+wire_struct! {
+    /// The parameters of `resources/subscribe` (until 2025-11-25).
+    pub struct SubscribeParams {
+        /// The resource of whose changes the client wants to hear.
+        required uri: String = "uri",
+    }
+}
+
+wire_struct! {
+    /// The parameters of `resources/unsubscribe` (until 2025-11-25).
+    pub struct UnsubscribeParams {
+        /// The resource of whose changes the client has heard enough.
+        required uri: String = "uri",
+    }
+}
+
+wire_struct! {
+    /// The parameters of `notifications/resources/updated`.
+    pub struct ResourceUpdatedParams {
+        /// What has changed: the resource that the client asked about, or a part of it.
+        required uri: String = "uri",
     }
 }
 

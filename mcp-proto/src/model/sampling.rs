@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::content::{ContentBlock, Role};
+use super::tasks::TaskMetadata;
 use super::tools::Tool;
 use super::wire::{Integer, wire_enum, wire_struct};
 
@@ -38,8 +39,8 @@ wire_struct! {
         optional(with_tools) tools: Vec<Tool> = "tools",
         /// Whether the model uses them; needs `sampling.tools` (2025-11-25 and later).
         optional(with_tool_choice) tool_choice: ToolChoice = "toolChoice",
-        /// The wish to answer by a task (2025-11-25), as the peer wrote it.
-        optional(with_task) task: Map<String, Value> = "task",
+        /// The wish to answer by a task (2025-11-25 only).
+        optional(with_task) task: TaskMetadata = "task",
     }
 }
 

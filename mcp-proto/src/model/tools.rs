@@ -9,9 +9,12 @@ use core::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::caching::CacheScope;
 use super::content::ContentBlock;
 use super::lifecycle::Icon;
-use super::wire::wire_struct;
+use super::multi_round_trip::InputResponses;
+use super::tasks::TaskMetadata;
+use super::wire::{Integer, wire_enum, wire_struct};
 
 wire_struct! {
     /// A tool that a server offers.
@@ -28,12 +31,48 @@ wire_struct! {
         optional(with_output_schema) output_schema: Map<String, Value> = "outputSchema",
         /// Hints about how the tool behaves.
         optional(with_annotations) annotations: ToolAnnotations = "annotations",
-        /// How the tool may run as a task (2025-11-25), as the peer wrote it.
-        optional(with_execution) execution: Map<String, Value> = "execution",
+        /// How the tool runs (2025-11-25 only).
+        optional(with_execution) execution: ToolExecution = "execution",
         /// Images that stand for the tool.
         optional(with_icons) icons: Vec<Icon> = "icons",
         /// Metadata of this tool.
         optional(with_meta) meta: Map<String, Value> = "_meta",
+    }
+}
+
+impl Tool {
+    /// The name for people: the title, else that of the annotations, else the name for programs.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        let annotated = || self.annotations.as_ref().and_then(|annotations| annotations.title.as_deref());
+        self.title.as_deref().or_else(annotated).unwrap_or(&self.name)
+    }
+
+    /// Whether a call may be a task (2025-11-25 only): forbidden, unless the tool says otherwise.
+    #[must_use]
+    pub fn task_support(&self) -> &TaskSupport {
+        self.execution.as_ref().and_then(|it| it.task_support.as_ref()).unwrap_or(&TaskSupport::Forbidden)
+    }
+}
+
+wire_struct! {
+    /// How a tool runs (2025-11-25 only).
+    #[derive(Default)]
+    pub struct ToolExecution {
+        /// Whether a call may be a task. Absent means `forbidden`.
+        optional(with_task_support) task_support: TaskSupport = "taskSupport",
+    }
+}
+
+wire_enum! {
+    /// Whether a call of a tool may be a task (2025-11-25 only).
+    pub enum TaskSupport {
+        /// It may not.
+        Forbidden = "forbidden",
+        /// It may.
+        Optional = "optional",
+        /// It must.
+        Required = "required",
     }
 }
 
@@ -66,11 +105,15 @@ wire_struct! {
 wire_struct! {
     /// The result of `tools/list`.
     #[derive(Default)]
-    pub struct ListToolsResult {
+    pub struct ListToolsResult except "resultType" {
         /// The tools of this page.
         defaulted(with_tools) tools: Vec<Tool> = "tools",
         /// The next page, if there is one.
         optional(with_next_cursor) next_cursor: String = "nextCursor",
+        /// For how many milliseconds the result is fresh (2026-07-28 and later); read it with `ttl`.
+        optional(with_ttl_ms) ttl_ms: i64 as Integer = "ttlMs",
+        /// Who may keep the result (2026-07-28 and later).
+        optional(with_cache_scope) cache_scope: CacheScope = "cacheScope",
     }
 }
 
@@ -81,15 +124,19 @@ wire_struct! {
         required name: String = "name",
         /// Its arguments.
         optional(with_arguments) arguments: Map<String, Value> = "arguments",
-        /// The wish to run the call as a task (2025-11-25), as the peer wrote it.
-        optional(with_task) task: Map<String, Value> = "task",
+        /// The wish to run the call as a task (2025-11-25 only).
+        optional(with_task) task: TaskMetadata = "task",
+        /// The answers to what the server asked when this request was last sent (2026-07-28 and later).
+        optional(with_input_responses) input_responses: InputResponses = "inputResponses",
+        /// What the server gave to be sent back, byte for byte (2026-07-28 and later).
+        optional(with_request_state) request_state: String = "requestState",
     }
 }
 
 wire_struct! {
     /// The result of `tools/call`.
     #[derive(Default)]
-    pub struct CallToolResult {
+    pub struct CallToolResult except "resultType" {
         /// What the tool says. Peers that leave it out are tolerated; it is always written.
         defaulted(with_content) content: Vec<ContentBlock> = "content",
         /// What the tool says, as JSON that `outputSchema` describes. `Some(Value::Null)` is a result, `None` is none.

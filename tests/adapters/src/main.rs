@@ -114,15 +114,20 @@ fn flood(lines: usize) {
 /// A server that reads nothing after the handshake.
 async fn deaf() -> mcp::Result<()> {
     handshake()?;
-    std::future::pending().await
+    linger().await
 }
 
 /// A server that reads nothing after the handshake and does not end when asked to.
 async fn stubborn() -> mcp::Result<()> {
     let _term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     handshake()?;
-    eprintln!("stubborn");
-    std::future::pending().await
+    linger().await
+}
+
+/// Stays until it is killed, but not for ever, so that a test that fails leaves nothing behind.
+async fn linger() -> mcp::Result<()> {
+    tokio::time::sleep(Duration::from_secs(120)).await; // slow on purpose
+    Ok(())
 }
 
 /// Answers `initialize` by hand and hears `notifications/initialized`.
@@ -156,7 +161,7 @@ async fn client(mode: &str, tool: &str) -> mcp::Result<()> {
         }
         tool => drop(client.call_tool(tool, json!({ "ms": 60_000 })).await),
     }
-    std::future::pending().await
+    linger().await
 }
 
 /// A client that makes many calls, so many at once, and tells how its memory and that of its server grew meanwhile.

@@ -94,7 +94,7 @@ async fn count(ctx: Context, args: Count) -> mcp::Result<String> {
 
 async fn slow(ctx: Context, args: Slow) -> &'static str {
     tokio::select! {
-        () = tokio::time::sleep(Duration::from_secs_f64(args.seconds)) => "done",
+        () = tokio::time::sleep(Duration::from_secs_f64(args.seconds)) => "done", // slow on purpose
         () = ctx.cancelled() => {
             ctx.state::<SlowWasCancelled>().0.store(true, Ordering::SeqCst);
             "cancelled"

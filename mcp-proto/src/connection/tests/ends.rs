@@ -161,7 +161,7 @@ fn a_graceful_close_finishes_what_is_open() {
         |_, _| {},
         |_, event| {
             if let Event::Request { id, .. } = event {
-                request = Some(id)
+                request = Some(id);
             }
         },
     );

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::harness::*;
 use crate::connection::{Event, Rule};
 use crate::jsonrpc::Fault;
-use crate::model::ProtocolVersion::{self, V2025_06_18, V2025_11_25};
+use crate::model::ProtocolVersion::{self, V2025_03_26, V2025_06_18, V2025_11_25};
 
 /// What a fault is answered with.
 enum Answer {
@@ -92,6 +92,10 @@ fn every_fault_is_answered_with_its_id_if_there_is_one() {
         server.tell(&call(&json!("in work")));
         let (id, ..) = server.take_request();
         for (line, answer) in faults() {
+            if version == V2025_03_26 && line.starts_with(b"[{") {
+                // The one revision with batches.
+                continue;
+            }
             let shown = std::string::String::from_utf8_lossy(&line[..line.len().min(100)]).into_owned();
             server.bytes(&[&line[..], b"\n"].concat());
             assert_eq!(kinds(&server.events()), ["misbehaved"], "{shown}");
@@ -112,7 +116,8 @@ fn every_fault_is_answered_with_its_id_if_there_is_one() {
         }
         server.respond(id, &json!({})).unwrap();
         assert_eq!(server.frames()[0]["id"], "in work");
-        assert_eq!(server.conn.stats().broken_rules as usize, faults().len());
+        let served = usize::from(version == V2025_03_26);
+        assert_eq!(server.conn.stats().broken_rules as usize, faults().len() - served);
     }
 }
 

@@ -60,9 +60,9 @@ pub(super) fn result(value: &Value) -> Body {
 pub(super) fn server_config() -> ServerConfig {
     let mut config = ServerConfig::new(Implementation::new("server", "1"));
     config.capabilities = ServerCapabilities::default()
-        .with_tools(ToolsCapability::default())
-        .with_prompts(PromptsCapability::default())
-        .with_resources(ResourcesCapability::default().with_subscribe(true))
+        .with_tools(ToolsCapability::default().with_list_changed(true))
+        .with_prompts(PromptsCapability::default().with_list_changed(true))
+        .with_resources(ResourcesCapability::default().with_subscribe(true).with_list_changed(true))
         .with_logging(Supported::default())
         .with_completions(Supported::default());
     config
@@ -238,7 +238,7 @@ impl Node {
     }
 
     fn answered(&mut self, id: InboundId, sent: Result<(), RespondError>) -> Result<(), RespondError> {
-        if sent != Err(RespondError::NotInThisRevision) {
+        if matches!(sent, Ok(()) | Err(RespondError::TooLarge)) {
             self.working.remove(&id);
         }
         sent

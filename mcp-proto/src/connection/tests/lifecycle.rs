@@ -398,7 +398,7 @@ fn a_server_without_legacy_revisions_refuses() {
     pair.run(
         |_, event| {
             if let Event::Closed { reason, .. } = event {
-                closed = Some(reason)
+                closed = Some(reason);
             }
         },
         |_, _| {},

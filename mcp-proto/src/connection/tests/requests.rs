@@ -153,7 +153,8 @@ fn an_error_of_the_peer_arrives_as_it_is() {
 /// once instead of leaving it to its deadline.
 #[test]
 fn a_malformed_response_fails_its_call_and_no_other() {
-    let answers: [(&str, fn(Fault) -> bool); 9] = [
+    type Fits = fn(Fault) -> bool;
+    let answers: [(&str, Fits); 9] = [
         (r#""result":{},"error":{"code":1,"message":"m"}"#, |fault| fault == Fault::NotAMessage),
         (r#""result":[]"#, |fault| fault == Fault::BadResult),
         (r#""result":null"#, |fault| fault == Fault::BadResult),

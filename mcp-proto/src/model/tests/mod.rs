@@ -1,8 +1,14 @@
 //! Tests of the wire types: what they keep, what they refuse, and what they say when they refuse.
 
 mod content;
+mod forms;
 mod lifecycle;
+mod meta;
+mod modern;
+mod pages;
 mod requests;
+mod revisions;
+mod tasks;
 mod wire;
 
 use core::fmt::Debug;
@@ -42,4 +48,35 @@ where
     let text = serde_json::to_string(&value).expect("wire types encode");
     assert_eq!(decode::<T>(&text), value, "decoding what was encoded");
     value
+}
+
+/// All there is to know about an object with these members at most and those at least: both survive, with a member that
+/// nobody knows too; `null` is absence for what need not be there; and what must be there is missed by name.
+fn keeps<T>(full: &str, least: &str)
+where
+    T: Serialize + DeserializeOwned + Debug + PartialEq,
+{
+    survives::<T>(full);
+    survives::<T>(least);
+    let (Value::Object(full), Value::Object(least)) = (decode(full), decode(least)) else { panic!("not objects") };
+    let mut strange = full.clone();
+    strange.insert("x-strange".into(), serde_json::json!({"a": [null, 1.5]}));
+    survives::<T>(&Value::Object(strange).to_string());
+    for key in full.keys() {
+        let mut without = full.clone();
+        without.remove(key);
+        let without = Value::Object(without).to_string();
+        if least.contains_key(key) {
+            match serde_json::from_str::<T>(&without) {
+                // A list or a map that is left out is an empty one.
+                Ok(value) => assert!(["[]", "{}"].contains(&&*encode(&value)[key].to_string()), "{key}: {without}"),
+                Err(error) => assert!(error.to_string().contains(key), "{error} without {key}"),
+            }
+        } else {
+            let mut null = full.clone();
+            null.insert(key.clone(), Value::Null);
+            let null: T = decode(&Value::Object(null).to_string());
+            assert_eq!(null, survives::<T>(&without), "{key} is null");
+        }
+    }
 }

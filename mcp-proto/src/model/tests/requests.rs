@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 use super::{decode, encode, refusal, survives};
 use crate::jsonrpc::ProgressToken;
 use crate::model::{
-    CallToolParams, CallToolResult, CancelledParams, ContentBlock, CreateMessageParams, CreateMessageResult,
-    ElicitAction, ElicitMode, ElicitParams, ElicitResult, ListRootsResult, ListToolsParams, ListToolsResult, LogParams,
-    LoggingLevel, Progress, ProgressParams, Role, SamplingContent, SamplingMessage, SetLevelParams, StopReason, Tool,
+    CacheScope, CallToolParams, CallToolResult, CancelledParams, ContentBlock, CreateMessageParams,
+    CreateMessageResult, ElicitAction, ElicitMode, ElicitParams, ElicitResult, InputResponses, ListRootsResult,
+    ListToolsParams, ListToolsResult, LogParams, LoggingLevel, Progress, ProgressParams, Role, SamplingContent,
+    SamplingMessage, SetLevelParams, StopReason, TaskSupport, Tool,
 };
 
 #[test]
@@ -20,7 +21,12 @@ fn tools_survive() {
     );
     assert_eq!(page.tools[0].annotations.as_ref().and_then(|hints| hints.destructive_hint), Some(false));
     assert_eq!(page.tools[1], Tool::new("n", Map::new()));
-    assert_eq!(page.extra["ttlMs"], json!(5));
+    assert_eq!((page.ttl_ms, page.cache_scope), (Some(5), Some(CacheScope::Public)));
+    assert_eq!(
+        (page.tools[0].task_support(), page.tools[1].task_support()),
+        (&TaskSupport::Optional, &TaskSupport::Forbidden)
+    );
+    assert_eq!((page.tools[0].display_name(), page.tools[1].display_name()), ("t", "n"));
     assert_eq!(decode::<ListToolsResult>(r#"{"tools":null}"#), ListToolsResult::new());
     assert_eq!(encode(&ListToolsResult::new()), json!({"tools": []}));
     assert_eq!(encode(&ListToolsParams::new().with_cursor("c")), json!({"cursor": "c"}));
@@ -33,7 +39,8 @@ fn calls_survive() {
     let call: CallToolParams = survives(
         r#"{"name":"n","arguments":{"a":1.25,"b":[{}]},"task":{"ttl":1},"requestState":"s","inputResponses":{}}"#,
     );
-    assert_eq!(call.extra.len(), 2);
+    assert_eq!((call.request_state.as_deref(), call.input_responses), (Some("s"), Some(InputResponses::new())));
+    assert_eq!((call.task.and_then(|task| task.ttl), call.extra.len()), (Some(1), 0));
     assert_eq!(refusal::<CallToolParams>(r#"{"arguments":{}}"#), "missing field `name`");
     assert_eq!(
         refusal::<CallToolParams>(r#"{"name":"n","arguments":[1]}"#),

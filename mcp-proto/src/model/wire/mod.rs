@@ -1,4 +1,5 @@
-//! How wire types are declared: one macro each for objects, open string enums and unions by a tag, and what they expand to.
+//! How wire types are declared: one macro each for objects, open string enums, unions by a tag and maps, and what they
+//! expand to.
 //!
 //! The expansions decode straight from the input: no derive, no flattening, no buffering of content that is known. So they
 //! hold whatever features another crate switches on in `serde_json`, and every member that is not known survives.
@@ -7,7 +8,8 @@ mod read;
 mod replay;
 
 pub(crate) use self::read::{
-    Integer, Key, KeySeed, Members, ObjectVisitor, Tag, Text, read_members, read_once, read_unknown, skip,
+    Integer, Key, KeySeed, Members, Nullable, ObjectVisitor, OnceMap, Tag, Text, read_members, read_once, read_unknown,
+    skip,
 };
 pub(crate) use self::replay::Replay;
 
@@ -32,11 +34,14 @@ pub(crate) use self::replay::Replay;
 /// }
 /// ```
 ///
+/// `pub struct Name except "resultType"` declares a result: that member belongs to the core, like `_meta`, so it is passed
+/// over in reading and never written.
+///
 /// Members are written in this order, then the unknown ones. A member twice is an error, whether it is known or not.
 macro_rules! wire_struct {
     (
         $(#[$attr:meta])*
-        pub struct $name:ident $(tagged $tag:literal = $kind:literal)? {
+        pub struct $name:ident $(tagged $tag:literal = $kind:literal)? $(except $core:literal)? {
             $(
                 $(#[$doc:meta])*
                 $presence:ident $(($with:ident))? $field:ident: $ty:ty $(as $via:ty)? = $key:literal,
@@ -50,7 +55,8 @@ macro_rules! wire_struct {
             $($(#[$doc])* pub $field: $crate::model::wire::wire_member!(type $presence $ty),)*
             /// Members this revision of the crate does not know; they survive a round trip.
             ///
-            /// A key that has a field of its own is not written from here, nor is a `_meta` that this type does not have.
+            /// A key that has a field of its own is not written from here, nor is a `_meta` that this type does not have, nor
+            /// the `resultType` of a result.
             pub extra: ::serde_json::Map<::alloc::string::String, ::serde_json::Value>,
         }
 
@@ -68,7 +74,7 @@ macro_rules! wire_struct {
         }
 
         $crate::model::wire::wire_codec! {
-            $name [$($tag = $kind)?] $($presence $field: $ty $(as $via)? = $key,)*
+            $name [$($tag = $kind)? $(except $core)?] $($presence $field: $ty $(as $via)? = $key,)*
         }
 
         impl ::serde::Serialize for $name {
@@ -91,7 +97,7 @@ macro_rules! wire_struct {
 /// The reading half of `wire_struct!`, for a struct declared by hand with the same fields and an `extra`.
 macro_rules! wire_codec {
     (
-        $name:ident [$($tag:literal = $kind:literal)?]
+        $name:ident [$($tag:literal = $kind:literal)? $(except $core:literal)?]
         $($presence:ident $field:ident: $ty:ty $(as $via:ty)? = $key:literal,)*
     ) => {
         const _: () = {
@@ -108,6 +114,7 @@ macro_rules! wire_codec {
                     $($tag => Some(Key::Tag),)?
                     $($key => Some(Key::Known(Field::$field)),)*
                     "_meta" => Some(Key::Meta),
+                    $($core => Some(Key::Meta),)?
                     _ => None,
                 }
             }
@@ -390,4 +397,81 @@ macro_rules! wire_union {
     };
 }
 
-pub(crate) use {wire_codec, wire_enum, wire_member, wire_new, wire_struct, wire_union, wire_via};
+/// Declares a map whose keys the sender chooses. A key twice is an error; the order is that of the keys.
+///
+/// ```text
+/// wire_map! {
+///     /// Docs.
+///     pub struct InputRequests of InputRequest;
+/// }
+/// ```
+macro_rules! wire_map {
+    ($(#[$attr:meta])* pub struct $name:ident of $value:ty;) => {
+        $(#[$attr])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $name(pub ::alloc::collections::BTreeMap<::alloc::string::String, $value>);
+
+        impl $name {
+            /// A map without entries.
+            #[must_use]
+            pub fn new() -> Self {
+                Self::default()
+            }
+        }
+
+        impl ::core::ops::Deref for $name {
+            type Target = ::alloc::collections::BTreeMap<::alloc::string::String, $value>;
+
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
+
+        impl ::core::ops::DerefMut for $name {
+            fn deref_mut(&mut self) -> &mut Self::Target {
+                &mut self.0
+            }
+        }
+
+        impl IntoIterator for $name {
+            type Item = (::alloc::string::String, $value);
+            type IntoIter = ::alloc::collections::btree_map::IntoIter<::alloc::string::String, $value>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.0.into_iter()
+            }
+        }
+
+        impl<K: Into<::alloc::string::String>, V: Into<$value>> FromIterator<(K, V)> for $name {
+            fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+                Self(entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+            }
+        }
+
+        impl<K: Into<::alloc::string::String>, V: Into<$value>, const N: usize> From<[(K, V); N]> for $name {
+            fn from(entries: [(K, V); N]) -> Self {
+                entries.into_iter().collect()
+            }
+        }
+
+        impl From<::alloc::collections::BTreeMap<::alloc::string::String, $value>> for $name {
+            fn from(entries: ::alloc::collections::BTreeMap<::alloc::string::String, $value>) -> Self {
+                Self(entries)
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::model::wire::OnceMap::deserialize(deserializer).map(|map| Self(map.0))
+            }
+        }
+
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.0.serialize(serializer)
+            }
+        }
+    };
+}
+
+pub(crate) use {wire_codec, wire_enum, wire_map, wire_member, wire_new, wire_struct, wire_union, wire_via};

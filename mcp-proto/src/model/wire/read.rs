@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use core::{fmt, ops};
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
@@ -261,5 +262,51 @@ impl<'de> Deserialize<'de> for Integer {
         }
 
         deserializer.deserialize_i64(IntegerVisitor)
+    }
+}
+
+/// An integer or `null`, for members that must be there and may be `null`.
+pub(crate) struct Nullable(Option<i64>);
+
+impl From<Nullable> for Option<i64> {
+    fn from(nullable: Nullable) -> Self {
+        nullable.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Nullable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::<Integer>::deserialize(deserializer).map(|integer| Self(integer.map(Into::into)))
+    }
+}
+
+/// A map in which no key stands twice.
+pub(crate) struct OnceMap<V>(pub(crate) BTreeMap<String, V>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for OnceMap<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MapVisitor<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for MapVisitor<V> {
+            type Value = OnceMap<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OnceMap<V>, A::Error> {
+                let mut entries = BTreeMap::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if entries.contains_key(&key) {
+                        return Err(A::Error::custom(format_args!("duplicate field `{key:.64}`")));
+                    }
+                    let value = map.next_value().map_err(|error| inside(&key, &error))?;
+                    entries.insert(key, value);
+                }
+                Ok(OnceMap(entries))
+            }
+        }
+
+        deserializer.deserialize_map(MapVisitor(PhantomData))
     }
 }
