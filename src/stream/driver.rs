@@ -80,8 +80,8 @@ pub(crate) struct Driver<Rd, Wr, R: Spawn> {
     output: Vec<u8>,
     written: usize,
     flushed: bool,
-    /// Answers of handlers that were finished in place.
-    replies: Vec<(InboundId, Reply)>,
+    /// Answers of handlers that were finished in place, until there is room for them.
+    replies: VecDeque<(InboundId, Reply)>,
     notifications: Arc<Mutex<Notifications>>,
     /// The armed sleep and when it ends. Re-armed only for an earlier moment.
     sleep: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
@@ -147,7 +147,7 @@ where
             output: Vec::new(),
             written: 0,
             flushed: true,
-            replies: Vec::new(),
+            replies: VecDeque::new(),
             notifications: Arc::default(),
             sleep: None,
             linger: None,
@@ -208,10 +208,13 @@ where
         let now = self.parts.runtime.now();
         let Self { parts, replies, scanned, eof, output, written, writer, .. } = self;
         let (closed, wants_input, deadline) = parts.shared.with(|state| {
-            for (id, reply) in replies.drain(..) {
+            while !state.connection.is_output_full()
+                && let Some((id, reply)) = replies.pop_front()
+            {
                 turn.ended.extend(state.answer(now, id, reply));
             }
-            while state.connection.wants_input()
+            while replies.is_empty()
+                && state.connection.wants_input()
                 && let Some(message) = scanned.pop_front()
             {
                 state.connection.handle_message(now, Origin::STREAM, message);
@@ -275,11 +278,11 @@ where
         // Decoding arguments and calling the handler is user code as well.
         let handling = contain(|| service.handle(shared, request)).unwrap_or_else(|error| Handling::Now(Err(error)));
         match handling {
-            Handling::Now(reply) => self.replies.push((id, reply)),
+            Handling::Now(reply) => self.replies.push_back((id, reply)),
             Handling::InPlace(future) => {
                 let mut work = Work::new(id, Arc::clone(shared), cancel, future);
                 if in_place && let Poll::Ready(reply) = work.poll_handler(cx) {
-                    self.replies.push((id, reply));
+                    self.replies.push_back((id, reply));
                 } else {
                     runtime.spawn(work);
                 }

@@ -3,7 +3,7 @@
     record.py --out FILE --session NAME --client C --server S --revision R --era legacy|modern COMMAND ARGS...
 
 A client runs this as its server. It starts COMMAND, copies both directions unchanged, and writes each line that
-passes to FILE (NAME.jsonl) as `{"from": "client"|"server", "line": "..."}`, after one header line that repeats the options.
+passes to FILE (a .jsonl) as `{"from": "client"|"server", "line": "..."}`, after a header line that repeats the options.
 Should FILE exist, this is another process of the same session, and FILE gets the first free suffix: -2, -3, ...
 A line is written down before it is passed on, so that the file keeps cause before effect. Stderr passes through.
 """

@@ -78,8 +78,9 @@ def sessions():
             yield client, server, "2025-11-25", scenario
         for scenario in ("tools", "resources", "prompts", "utilities", "asking", "listen", "errors"):
             yield client, server, MODERN, scenario
-    for client, server in (("python", "rmcp"), ("ts", "rmcp"), ("rmcp", "rmcp"), ("rmcp", "everything")):
+    for client, server in (("python", "rmcp"), ("ts", "rmcp"), ("rmcp", "everything")):
         yield client, server, MODERN, "fallback"
+    yield "rmcp", "rmcp", MODERN, "refused"
     for client, server in (("python", "rmcp"), ("python", "ts"), ("rmcp", "rmcp"), ("rmcp", "ts"), ("ts", "ts")):
         yield client, server, "2025-11-25", "refused"
     yield "rmcp", "ts", MODERN, "skills"
@@ -114,10 +115,13 @@ def main():
         tee = [sys.executable, HERE / "record.py"]
         for key, value in header.items():
             tee += [f"--{key}", value]
-        # A server that takes one era only, where the scenario is about a client of the other one.
-        one_era = {"fallback": "legacy-only", "refused": "modern-only"}
-        mode = [one_era.get(scenario, scenario)] if scenario in (*one_era, "skills") and server != "everything" else []
-        command = [*CLIENTS[client], revision, scenario, *tee, *SERVERS[server], *mode]
+        command_line = SERVERS[server]
+        if server != "everything":
+            # A server that takes one era only, where the scenario is about a client of the other one.
+            other = "legacy-only" if revision == MODERN else "modern-only"
+            mode = {"fallback": other, "refused": other, "skills": "skills"}.get(scenario)
+            command_line = [*command_line, mode] if mode else command_line
+        command = [*CLIENTS[client], revision, scenario, *tee, *command_line]
         code = subprocess.run([str(part) for part in command], timeout=120).returncode
         if code:
             failed += 1

@@ -122,6 +122,8 @@ pub enum Why {
     WeLack,
     /// The request that it belongs to is answered or cancelled.
     Gone,
+    /// The core sends this by itself, or it is a result and no message.
+    NotYours,
     /// The connection is closing or closed.
     Closed,
 }
@@ -136,6 +138,7 @@ impl fmt::Display for Why {
             Self::PeerLacks => "the peer did not declare the capability that this needs",
             Self::WeLack => "this side did not declare the capability that this needs",
             Self::Gone => "the request that it belongs to is over",
+            Self::NotYours => "the core sends this by itself, or it is a result and no message",
             Self::Closed => "the connection is closed",
         })
     }
@@ -159,6 +162,8 @@ pub enum RespondError {
     TooLarge,
     /// This kind of result does not exist in the negotiated revision. The request is still open.
     NotInThisRevision,
+    /// The body is a request or notification and no result. The request is still open.
+    NotAResult,
     /// Progress must be finite and must rise.
     ProgressNotRising,
 }
@@ -169,6 +174,7 @@ impl fmt::Display for RespondError {
             Self::Gone => "the request is already answered or cancelled",
             Self::TooLarge => "the result is longer than the frame limit",
             Self::NotInThisRevision => "the negotiated protocol revision does not have this kind of result",
+            Self::NotAResult => "the body is a request or notification and no result",
             Self::ProgressNotRising => "progress must be finite and greater than before",
         })
     }
@@ -182,7 +188,7 @@ impl core::error::Error for RespondError {}
 pub enum Rule {
     /// A message must be a JSON-RPC message.
     Malformed(Fault),
-    /// A child's stdout carries protocol only; a line that is not JSON is noise. Counted, but never held against it.
+    /// A child's stdout carries protocol only; a line that is no message is noise. Counted, but never held against it.
     Noise(Fault),
     /// The stream ended inside a message.
     EndedInMessage(Fault),

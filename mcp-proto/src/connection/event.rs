@@ -45,7 +45,8 @@ pub enum Start {
     Assume(ProtocolVersion),
 }
 
-/// How long a request of ours may take. Both clocks stand still while we owe the peer an answer to a request of its own.
+/// How long a request of ours may take. On a client both clocks stand still while it owes the server an answer to a request
+/// of the server's own, since the call may wait for exactly that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadlines {
     /// An ordinary call.

@@ -172,8 +172,13 @@ impl Connection {
         let Ok(CancelledParams { request_id: Some(wire), reason, .. }) = message.params().decode() else {
             return self.misbehaved(Rule::BadNotification(Fault::BadParam("requestId")), message.text());
         };
-        // Streams have one exchange. Unknown ids are a race that both sides must tolerate.
-        let Some(id) = self.requests.by_wire.remove(&(Origin::STREAM, wire)) else { return };
+        // Streams have one exchange. Unknown ids are a race that both sides must tolerate; an answer that has not left yet
+        // stays here.
+        let key = (Origin::STREAM, wire);
+        let Some(id) = self.requests.by_wire.remove(&key) else {
+            self.stats.dropped += self.output.drop_reply_to(key.0, &json_text(&key.1)) as u64;
+            return;
+        };
         let Some(request) = self.requests.open.get_mut(&id) else { return };
         request.cancelled = true;
         let nested = request.nested;
@@ -225,6 +230,9 @@ impl Connection {
         body: Body,
         meta: &Meta,
     ) -> Result<(), RespondError> {
+        if self.requests.is_live(id) && !body.method().is_empty() {
+            return Err(RespondError::NotAResult);
+        }
         if self.requests.is_live(id) && *kind != ResultKind::Complete {
             return Err(RespondError::NotInThisRevision);
         }

@@ -1,8 +1,10 @@
 //! The connection: one side of one MCP session as a state machine.
 
 mod config;
+mod end;
 mod error;
 mod event;
+mod faults;
 mod inbound;
 mod lifecycle;
 mod outbound;
@@ -10,7 +12,6 @@ mod queue;
 mod stats;
 mod timer;
 
-use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -186,11 +187,8 @@ impl Connection {
             return;
         }
         self.stats.received += 1;
-        match message.kind() {
-            Kind::Request => self.on_request(origin, message),
-            Kind::Notification => self.on_notification(message),
-            Kind::Result | Kind::Error => self.on_response(message),
-            Kind::Malformed => self.on_malformed(origin, &message),
+        if !self.on_batch(origin, &message) {
+            self.on_message(origin, message);
         }
         self.settle();
     }
@@ -441,6 +439,15 @@ impl Connection {
 
 /// What all the rooms share.
 impl Connection {
+    fn on_message(&mut self, origin: Origin, message: Message) {
+        match message.kind() {
+            Kind::Request => self.on_request(origin, message),
+            Kind::Notification => self.on_notification(message),
+            Kind::Result | Kind::Error => self.on_response(message),
+            Kind::Malformed => self.on_malformed(origin, &message),
+        }
+    }
+
     fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
     }
@@ -474,100 +481,6 @@ impl Connection {
             }
         }
         self.transmit(origin, About::Refusal, frame);
-    }
-
-    fn on_malformed(&mut self, origin: Origin, message: &Message) {
-        let Some(fault) = message.fault() else { return };
-        if message.is_malformed_response() {
-            self.on_malformed_response(message, fault);
-        } else if message.may_be_answered() && (self.is_server() || message.echo().is_some()) {
-            // A client does not answer what has no id: on a child's stdout that is somebody's stray print.
-            self.refuse(origin, message.echo(), &ErrorObject::new(fault.code(), fault.to_string()));
-        }
-        let rule = match fault {
-            crate::jsonrpc::Fault::NotJson(_) | crate::jsonrpc::Fault::NotUtf8(_) if !self.is_server() => {
-                Rule::Noise(fault)
-            }
-            _ => Rule::Malformed(fault),
-        };
-        self.misbehaved(rule, message.text());
-    }
-
-    /// Surfaces a broken rule, counts it, and closes when the bucket is full.
-    fn misbehaved(&mut self, rule: Rule, detail: &str) {
-        self.stats.broken_rules += 1;
-        if self.closed {
-            // What broke the rule has ended the connection already; nothing comes after `Closed`.
-            return;
-        }
-        let is_noise = matches!(rule, Rule::Noise(_));
-        self.events.push(Event::Misbehaved { rule, detail: detail.chars().take(200).collect() });
-        if is_noise {
-            return;
-        }
-        let minute = Duration::from_secs(60);
-        self.strikes_until = self.strikes_until.max(self.now) + minute / self.limits.strikes.max(1);
-        if self.strikes_until > self.now + minute {
-            self.die(CloseReason::Misbehaved);
-        }
-    }
-
-    fn begin_end(&mut self, reason: CloseReason, grace: Duration) {
-        // The first reason is the true one, and the first deadline holds unless a nearer one comes.
-        self.ending.get_or_insert(reason);
-        self.timers.set_earlier(Timer::Drain, self.now + grace);
-    }
-
-    /// Ends everything at once.
-    fn die(&mut self, reason: CloseReason) {
-        if self.closed {
-            return;
-        }
-        let reason = self.ending.take().unwrap_or(reason);
-        self.output.clear();
-        self.fail_calls(&reason);
-        for id in self.requests.end_all() {
-            self.events.push(Event::Cancelled { id, reason: Some(format!("{reason}")) });
-        }
-        self.finish(reason);
-    }
-
-    fn finish(&mut self, reason: CloseReason) {
-        self.closed = true;
-        self.lines = LineBuffer::new(self.limits.frame);
-        self.timers = Timers::default();
-        self.events.push(Event::Closed { reason, while_probing: false });
-    }
-
-    fn output_moved(&mut self) {
-        self.timers.stop(Timer::Stall);
-        self.settle();
-    }
-
-    /// Draws the conclusions of whatever has just changed.
-    fn settle(&mut self) {
-        if self.closed {
-            return;
-        }
-        if self.output.is_twice_full() {
-            return self.die(CloseReason::NotReading);
-        }
-        if !self.output.is_full() {
-            self.timers.stop(Timer::Stall);
-        } else if !self.timers.is_set(Timer::Stall) {
-            self.timers.set(Timer::Stall, self.now + self.limits.stall);
-        }
-        if self.wants_writable && self.output.is_writable() && !self.calls.is_full() {
-            self.wants_writable = false;
-            self.events.push(Event::Writable);
-        }
-        if self.requests.is_empty()
-            && self.calls.is_empty()
-            && self.output.is_empty()
-            && let Some(reason) = self.ending.take()
-        {
-            self.finish(reason);
-        }
     }
 }
 

@@ -55,6 +55,10 @@ pub(super) enum Purpose {
     Initialize,
 }
 
+/// What only the core sends.
+const OURS: [&str; 4] =
+    ["initialize", "notifications/initialized", "notifications/cancelled", "notifications/progress"];
+
 /// Deadlines are rounded up to this, so that many calls share one wake-up.
 const ROUNDING: Duration = Duration::from_millis(16);
 
@@ -242,6 +246,9 @@ impl Connection {
 
     /// What holds for requests and notifications alike.
     fn may_send(&self, body: &Body, within: Option<InboundId>) -> Result<(), Why> {
+        if body.method().is_empty() || OURS.contains(&body.method()) {
+            return Err(Why::NotYours);
+        }
         if self.closed || self.ending.is_some() && within.is_none() {
             return Err(Why::Closed);
         }

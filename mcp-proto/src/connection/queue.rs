@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::error::RequestError;
-use super::event::{About, Event, InboundId, OutboundId, Transmit};
+use super::event::{About, Event, InboundId, Origin, OutboundId, Transmit};
 
 /// Frames that the transport has not taken yet.
 #[derive(Clone, Debug)]
@@ -65,6 +65,16 @@ impl Output {
         self.retain(|about| about != About::Call(call)) > 0
     }
 
+    /// Drops the queued reply to the request with this wire id, as JSON text; how many frames.
+    pub(super) fn drop_reply_to(&mut self, origin: Origin, wire: &str) -> usize {
+        let (last, first) =
+            (alloc::format!(",\"id\":{wire}}}"), alloc::format!("{{\"jsonrpc\":\"2.0\",\"id\":{wire},"));
+        self.retain_frames(|transmit| {
+            let is_reply = transmit.origin == origin && matches!(transmit.about, About::Reply(_));
+            !(is_reply && (transmit.frame.ends_with(last.as_bytes()) || transmit.frame.starts_with(first.as_bytes())))
+        })
+    }
+
     /// Drops everything that belongs to a request of the peer; how many frames.
     pub(super) fn drop_within(&mut self, id: InboundId) -> usize {
         self.retain(|about| about != About::Within(id) && about != About::Reply(id))
@@ -76,10 +86,14 @@ impl Output {
     }
 
     fn retain(&mut self, keep: impl Fn(About) -> bool) -> usize {
+        self.retain_frames(|transmit| keep(transmit.about))
+    }
+
+    fn retain_frames(&mut self, keep: impl Fn(&Transmit) -> bool) -> usize {
         let before = self.frames.len();
         let bytes = &mut self.bytes;
         self.frames.retain(|transmit| {
-            let keeps = keep(transmit.about);
+            let keeps = keep(transmit);
             if !keeps {
                 *bytes -= transmit.frame.len() + 1;
             }

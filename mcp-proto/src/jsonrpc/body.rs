@@ -1,5 +1,6 @@
 //! One outbound message, encoded by the caller up to the last brace of its parameters or result.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,6 +11,7 @@ use serde::ser::Error as _;
 
 use super::error::ErrorObject;
 use super::id::RequestId;
+use super::tail::Tail;
 use crate::model::LoggingLevel;
 
 /// One outbound message without its id and without the members that belong to the core.
@@ -34,16 +36,24 @@ impl Body {
     ///
     /// # Errors
     ///
-    /// When `params` does not serialize to an object, has a member `_meta`, or `method` needs escaping in JSON.
+    /// When `params` does not serialize to an object, has a member `_meta`, `method` needs escaping in JSON, or it is a log
+    /// message, which [`log`](Self::log) makes.
     pub fn new(method: &str, params: &impl Serialize) -> Result<Self, EncodeError> {
+        if method.bytes().any(|byte| matches!(byte, 0..=0x1F | b'"' | b'\\' | 0x7F..)) {
+            return Err(EncodeError::new(method, Why::Method));
+        }
+        if method == LOG {
+            return Err(EncodeError::new(method, Why::Log));
+        }
+        Self::message(method, params)
+    }
+
+    fn message(method: &str, params: &impl Serialize) -> Result<Self, EncodeError> {
         #[derive(Serialize)]
         struct Head<'a, P> {
             jsonrpc: &'a str,
             method: &'a str,
             params: &'a P,
-        }
-        if method.bytes().any(|byte| matches!(byte, 0..=0x1F | b'"' | b'\\' | 0x7F..)) {
-            return Err(EncodeError::new(method, Why::Method));
         }
         let start = r#"{"jsonrpc":"2.0","method":""#.len();
         let open = encode(&Head { jsonrpc: "2.0", method, params }).map_err(|why| EncodeError::new(method, why))?;
@@ -85,7 +95,7 @@ impl Body {
     ///
     /// When `params` does not serialize to an object or has a member `_meta`.
     pub fn log(params: &crate::model::LogParams) -> Result<Self, EncodeError> {
-        Ok(Self { level: Some(params.level), ..Self::new("notifications/message", params)? })
+        Ok(Self { level: Some(params.level), ..Self::message(LOG, params)? })
     }
 
     /// The method of a request or notification; empty for a result.
@@ -101,19 +111,33 @@ impl Body {
         self.open.len()
     }
 
+    /// A request as it stands in `inputRequests`: its method and parameters, without envelope.
+    pub(crate) fn as_input_request(&self) -> String {
+        let head = r#"{"jsonrpc":"2.0","#.len();
+        // What is behind the head is the JSON of the two members, up to the braces that are still open.
+        format!("{{{}}}}}", String::from_utf8_lossy(self.open.get(head..).unwrap_or_default()))
+    }
+
+    /// A result as it stands in `inputResponses`: the bare object.
+    pub(crate) fn as_input_response(&self) -> String {
+        let head = r#"{"jsonrpc":"2.0","result":"#.len();
+        format!("{}}}", String::from_utf8_lossy(self.open.get(head..).unwrap_or_default()))
+    }
+
     /// How long the message will be once it is closed with these.
     pub(crate) fn finished_len(&self, tail: &Tail, id: Option<&RequestId>) -> usize {
-        let tail = if tail.0.is_empty() { 0 } else { tail.0.len() + usize::from(self.open.last() != Some(&b'{')) };
+        let tail =
+            if tail.bytes().is_empty() { 0 } else { tail.bytes().len() + usize::from(self.open.last() != Some(&b'{')) };
         self.open.len() + tail + 2 + id.map_or(0, |id| r#","id":"#.len() + id_text(id).len())
     }
 
     /// Closes the message with the members of the core: those inside `params` or `result`, and the id.
     pub(crate) fn finish(mut self, tail: &Tail, id: Option<&RequestId>) -> Vec<u8> {
-        if !tail.0.is_empty() {
+        if !tail.bytes().is_empty() {
             if self.open.last() != Some(&b'{') {
                 self.open.push(b',');
             }
-            self.open.extend_from_slice(&tail.0);
+            self.open.extend_from_slice(tail.bytes());
         }
         self.open.push(b'}');
         if let Some(id) = id {
@@ -131,35 +155,6 @@ impl fmt::Debug for Body {
     }
 }
 
-/// The members that the core writes into `params` or `result`, as JSON without the braces around them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tail(Vec<u8>);
-
-impl Tail {
-    /// A `_meta` object with the user's keys and the core's own; nothing at all when both are empty.
-    pub(crate) fn meta(user: Option<&serde_json::Map<String, serde_json::Value>>, token: Option<&RequestId>) -> Self {
-        if token.is_none() && user.is_none_or(serde_json::Map::is_empty) {
-            return Self::default();
-        }
-        let mut text = br#""_meta":{"#.to_vec();
-        if let Some(token) = token {
-            text.extend_from_slice(br#""progressToken":"#);
-            write_json(&mut text, token);
-            text.push(b',');
-        }
-        // The core's keys win over the same keys given by the user.
-        for (key, value) in user.into_iter().flatten().filter(|(key, _)| token.is_none() || *key != "progressToken") {
-            write_json(&mut text, key);
-            text.push(b':');
-            write_json(&mut text, value);
-            text.push(b',');
-        }
-        text.pop();
-        text.push(b'}');
-        Self(escape_line_ends(text))
-    }
-}
-
 /// A complete error response. `id` is JSON text; `None` leaves the member out, `"null"` says that none was readable.
 pub(crate) fn refusal(id: Option<&str>, error: &ErrorObject) -> Vec<u8> {
     let mut frame = br#"{"jsonrpc":"2.0","#.to_vec();
@@ -173,6 +168,9 @@ pub(crate) fn refusal(id: Option<&str>, error: &ErrorObject) -> Vec<u8> {
     frame.push(b'}');
     escape_line_ends(frame)
 }
+
+/// The one notification that is filtered by what it says.
+const LOG: &str = "notifications/message";
 
 #[derive(Serialize)]
 struct Empty {}
@@ -217,7 +215,7 @@ fn has_meta(open: &[u8]) -> bool {
 }
 
 /// Escapes U+0085, U+2028 and U+2029, legal in JSON, at which some peers' line readers split a message.
-fn escape_line_ends(json: Vec<u8>) -> Vec<u8> {
+pub(super) fn escape_line_ends(json: Vec<u8>) -> Vec<u8> {
     let rewrite = |at: usize| match json[at..] {
         [0xC2, 0x85, ..] => Some((2, &b"\\u0085"[..])),
         [0xE2, 0x80, 0xA8, ..] => Some((3, &b"\\u2028"[..])),
@@ -246,7 +244,7 @@ fn id_text(id: &RequestId) -> Vec<u8> {
     escape_line_ends(text)
 }
 
-fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
+pub(super) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
     // Ids, errors and JSON values always serialize: they have string keys and hold nothing that refuses.
     if let Ok(text) = serde_json::to_vec(value) {
         out.extend_from_slice(&text);
@@ -265,6 +263,7 @@ enum Why {
     Serde(serde_json::Error),
     Method,
     Meta,
+    Log,
 }
 
 impl EncodeError {
@@ -278,6 +277,7 @@ impl fmt::Display for EncodeError {
         match &self.why {
             Why::Serde(error) => write!(f, "{} cannot be encoded: {error}", self.what),
             Why::Method => write!(f, "{:?} is no method name: it must be printable ASCII without quotes", self.what),
+            Why::Log => write!(f, "{} has a severity that counts: make it with Body::log", self.what),
             Why::Meta => write!(f, "{} has a member _meta: pass those keys in the options instead", self.what),
         }
     }
@@ -287,7 +287,7 @@ impl core::error::Error for EncodeError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match &self.why {
             Why::Serde(error) => Some(error),
-            Why::Method | Why::Meta => None,
+            Why::Method | Why::Meta | Why::Log => None,
         }
     }
 }

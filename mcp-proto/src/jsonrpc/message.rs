@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::error::ErrorCode;
 use super::id::RequestId;
 use super::salvage::Salvage;
-use super::scan::{self, Fault, Spans};
+use super::scan::{self, Elements, Fault, Spans};
 use super::text::{Span, Text};
 use crate::connection::Limits;
 use crate::line::Line;
@@ -44,6 +44,9 @@ pub struct Message {
     uri: Text,
     arguments: Span,
     outcome: Span,
+    result_type: Text,
+    input_requests: Span,
+    request_state: Span,
     malformed: Option<Box<Malformed>>,
 }
 
@@ -87,6 +90,8 @@ impl Message {
         };
         match scan::scan(text, limits.depth).and_then(|spans| Self::from_spans(text, &spans)) {
             Ok(message) => message,
+            // An array may be a batch, which only the connection can judge: its text is kept whole.
+            Err(fault @ Fault::NotAnObject) => Self::salvaged(&Salvage::new(), text, fault),
             Err(fault) => Self::malformed(bytes, fault),
         }
     }
@@ -149,6 +154,29 @@ impl Message {
         if self.kind == Kind::Result { self.outcome.of(&self.text).map(Json) } else { None }
     }
 
+    /// The member `resultType` of a [`Kind::Result`], if there is one. Absent means complete.
+    pub fn result_type(&self) -> Option<&str> {
+        self.result_type.of(&self.text)
+    }
+
+    /// The member `inputRequests` of a [`Kind::Result`], if there is one.
+    pub fn input_requests(&self) -> Option<Json<'_>> {
+        self.input_requests.of(&self.text).map(Json)
+    }
+
+    /// The member `requestState` of a [`Kind::Result`] as it stands, quotes and escapes included.
+    pub fn request_state(&self) -> Option<Json<'_>> {
+        self.request_state.of(&self.text).map(Json)
+    }
+
+    /// The messages of a batch, each scanned when it is asked for; `None` if this is no array. Batches exist only in
+    /// 2025-03-26.
+    pub fn batch<'a>(&'a self, limits: &'a Limits) -> Option<impl Iterator<Item = Self> + 'a> {
+        let is_array = self.fault() == Some(Fault::NotAnObject);
+        let elements = Elements::of(&self.text).filter(|_| is_array)?;
+        Some(elements.map(|element| Self::scan(element.as_bytes(), limits)))
+    }
+
     /// The error of a [`Kind::Error`].
     pub fn error(&self) -> Option<Json<'_>> {
         if self.kind == Kind::Error { self.outcome.of(&self.text).map(Json) } else { None }
@@ -208,8 +236,21 @@ impl Message {
         if params.of(text).is_some_and(|params| !params.starts_with('{')) {
             return Err(Fault::BadParams);
         }
-        if [spans.meta, spans.result_meta].iter().any(|meta| meta.of(text).is_some_and(|meta| !meta.starts_with('{'))) {
-            return Err(Fault::BadParam("_meta"));
+        let meta = match kind {
+            Kind::Result => spans.result_meta,
+            Kind::Error => Span::default(),
+            _ => spans.meta,
+        };
+        let meta = if meta.of(text) == Some("null") { Span::default() } else { meta };
+        if meta.of(text).is_some_and(|meta| !meta.starts_with('{')) {
+            return Err(if kind == Kind::Result { Fault::BadResultMember("_meta") } else { Fault::BadParam("_meta") });
+        }
+        let result_type = string(text, spans.result_type).ok_or(Fault::BadResultMember("resultType"))?;
+        if spans.request_state.of(text).is_some_and(|state| !state.starts_with('"')) {
+            return Err(Fault::BadResultMember("requestState"));
+        }
+        if spans.input_requests.of(text).is_some_and(|requests| !requests.starts_with('{')) {
+            return Err(Fault::BadResultMember("inputRequests"));
         }
         let arguments = if spans.arguments.of(text) == Some("null") { Span::default() } else { spans.arguments };
         Ok(Self {
@@ -218,7 +259,7 @@ impl Message {
             id,
             method,
             params,
-            meta: if kind == Kind::Result { spans.result_meta } else { spans.meta },
+            meta,
             // Whether these must be strings and objects depends on the method; whoever needs them says so.
             name: string(text, spans.name).unwrap_or_default(),
             uri: string(text, spans.uri).unwrap_or_default(),
@@ -228,6 +269,9 @@ impl Message {
                 Span::default()
             },
             outcome: outcome_span,
+            result_type,
+            input_requests: spans.input_requests,
+            request_state: spans.request_state,
             malformed: None,
         })
     }
@@ -255,6 +299,9 @@ impl Message {
             uri: Text::Absent,
             arguments: Span::default(),
             outcome: Span::default(),
+            result_type: Text::Absent,
+            input_requests: Span::default(),
+            request_state: Span::default(),
             malformed: Some(Box::new(Malformed {
                 fault,
                 echo,

@@ -6,16 +6,18 @@ mod id;
 mod message;
 mod salvage;
 mod scan;
+mod tail;
 mod text;
 
+pub(crate) use body::refusal;
 pub use body::{Body, EncodeError};
-pub(crate) use body::{Tail, refusal};
 pub use error::{ErrorCode, ErrorObject};
 pub use id::{ProgressToken, RequestId};
 pub use message::{Json, Kind, Message};
 pub(crate) use salvage::Salvage;
 pub use scan::Fault;
 pub(crate) use scan::members;
+pub(crate) use tail::Tail;
 
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,8 @@ pub enum Fault {
     BadParam(&'static str),
     /// `result` is not an object.
     BadResult,
+    /// A member inside `result` that the protocol needs is not what it must be.
+    BadResultMember(&'static str),
     /// `error` is not an object with an integer `code` and a string `message`.
     BadError,
     /// Neither a request nor a notification nor a response: no `method`, and not exactly one of `result` and `error`.
@@ -56,6 +58,7 @@ impl fmt::Display for Fault {
             Self::BadMethod => f.write_str("the member \"method\" must be a string"),
             Self::BadParams => f.write_str("the member \"params\" must be an object"),
             Self::BadParam(key) => write!(f, "the member params.{key} has the wrong type"),
+            Self::BadResultMember(key) => write!(f, "the member result.{key} is not what it must be"),
             Self::BadResult => f.write_str("the member \"result\" must be an object"),
             Self::BadError => {
                 f.write_str("the member \"error\" must have an integer \"code\" and a string \"message\"")
@@ -78,8 +81,11 @@ pub(super) struct Spans {
     pub(super) error: Span,
     /// Of `params`.
     pub(super) meta: Span,
-    /// Of `result`.
+    /// Members of `result`.
     pub(super) result_meta: Span,
+    pub(super) result_type: Span,
+    pub(super) input_requests: Span,
+    pub(super) request_state: Span,
     /// The rest are members of `params`.
     pub(super) name: Span,
     pub(super) uri: Span,
@@ -116,10 +122,13 @@ pub(super) fn scan(text: &str, depth: u8) -> Result<Spans, Fault> {
                 return Ok(());
             }
             "result" => {
-                let Spans { result, result_meta: meta, .. } = &mut spans;
+                let Spans { result, result_meta, result_type, input_requests, request_state, .. } = &mut spans;
                 scanner.once(result, "result", |scanner| {
                     scanner.object_or_value(|scanner, key| match key {
-                        "_meta" => scanner.once(meta, "result._meta", Scanner::value),
+                        "_meta" => scanner.once(result_meta, "result._meta", Scanner::value),
+                        "resultType" => scanner.once(result_type, "result.resultType", Scanner::value),
+                        "inputRequests" => scanner.once(input_requests, "result.inputRequests", Scanner::value),
+                        "requestState" => scanner.once(request_state, "result.requestState", Scanner::value),
                         _ => scanner.value(),
                     })
                 })?;
@@ -151,9 +160,49 @@ pub(crate) fn members<'a>(text: &'a str, mut member: impl FnMut(&str, &'a str)) 
     scanner.end()
 }
 
+/// The elements of an array, one after the other, without a list of them: a hostile array has millions.
+#[derive(Clone, Debug)]
+pub(super) struct Elements<'a> {
+    scanner: Scanner<'a>,
+    ended: bool,
+}
+
+impl<'a> Elements<'a> {
+    /// Of `text`, if it is an array.
+    pub(super) fn of(text: &'a str) -> Option<Self> {
+        let mut scanner = Scanner { text, bytes: text.as_bytes(), at: 0, depth: 0, limit: MAX_DEPTH.into() };
+        scanner.space();
+        if scanner.take().ok()? != b'[' {
+            return None;
+        }
+        scanner.space();
+        let ended = scanner.peek() == Some(b']');
+        Some(Self { scanner, ended })
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if self.ended {
+            return None;
+        }
+        self.scanner.space();
+        let start = self.scanner.at;
+        // The text was scanned before, so this cannot fail; if it does, the array ends here.
+        self.ended = self.scanner.value().is_err();
+        let element = self.scanner.text.get(start..self.scanner.at);
+        self.scanner.space();
+        self.ended |= self.scanner.take() != Ok(b',');
+        element
+    }
+}
+
 /// A bit per level is kept in a `u128`.
 const MAX_DEPTH: u8 = 128;
 
+#[derive(Clone, Debug)]
 struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],

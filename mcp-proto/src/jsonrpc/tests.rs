@@ -9,7 +9,7 @@ use std::vec::Vec;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::body::Tail;
+use super::Tail;
 use super::{Body, ErrorCode, ErrorObject, Fault, Kind, Message, RequestId};
 use crate::connection::Limits;
 

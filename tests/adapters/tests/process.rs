@@ -36,17 +36,17 @@ async fn server_outlives_its_client_by(tool: &str) -> Duration {
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(client.stderr.take().unwrap());
+        .expect("it starts");
+    let mut stderr = BufReader::new(client.stderr.take().expect("piped"));
     let mut heard = String::new();
     while !heard.ends_with("in flight\n") {
-        assert_ne!(soon(stderr.read_line(&mut heard)).await.unwrap(), 0, "{heard}");
+        assert_ne!(soon(stderr.read_line(&mut heard)).await.expect("readable"), 0, "{heard}");
     }
-    let server = heard.lines().find_map(|line| line.strip_prefix("server ")).unwrap().parse().unwrap();
+    let server = heard.lines().find_map(|line| line.strip_prefix("server ")?.parse().ok()).expect("its process id");
     assert!(is_there(server));
     let killed = Instant::now();
-    client.kill().await.unwrap();
-    within(BOUND, stderr.read_to_string(&mut heard)).await.unwrap();
+    client.kill().await.expect("it runs");
+    within(BOUND, stderr.read_to_string(&mut heard)).await.expect("readable");
     let took = killed.elapsed();
     until(|| !is_there(server) || is_zombie(server)).await;
     println!("with {tool} in flight the server lived on for {took:?}");
@@ -115,8 +115,8 @@ fn raw_server(mode: &str) -> (tokio::process::Child, Raw) {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .unwrap();
-    let raw = Raw::new(child.stdout.take().unwrap(), child.stdin.take().unwrap());
+        .expect("it starts");
+    let raw = Raw::new(child.stdout.take().expect("piped"), child.stdin.take().expect("piped"));
     (child, raw)
 }
 
@@ -252,7 +252,7 @@ async fn dropping_a_connection_under_way_ends_the_child() {
 /// How many children of this process have that name, zombies included.
 fn children_called(name: &str) -> usize {
     let own = std::process::id().to_string();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let processes = std::fs::read_dir("/proc").expect("readable").flatten();
     let stats = processes.filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok());
     stats
         .filter(|stat| {

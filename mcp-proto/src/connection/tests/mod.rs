@@ -1,6 +1,7 @@
 //! The connection in virtual time: each test proves a rule of the specification or a promise of this crate's documentation.
 
 mod backpressure;
+mod batches;
 mod cancellation;
 mod capabilities;
 mod deadlines;

@@ -9,7 +9,7 @@ use proptest::test_runner::RngSeed;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::super::body::Tail;
+use super::super::Tail;
 use super::super::{Body, Fault, Json, Kind, Message};
 use super::scan;
 use crate::connection::Limits;
@@ -89,7 +89,9 @@ fn oracle(value: &Value) -> Option<Kind> {
         return None;
     }
     let params = object.get("params").filter(|params| !params.is_null());
-    if params.is_some_and(|params| !params.is_object() || params.get("_meta").is_some_and(|meta| !meta.is_object())) {
+    // What stands where nothing belongs, as `params` beside a result, matters only if it is no object.
+    let bad_meta = |params: &Value| params.get("_meta").is_some_and(|meta| !meta.is_object() && !meta.is_null());
+    if params.is_some_and(|params| !params.is_object() || is("method") && bad_meta(params)) {
         return None;
     }
     match (is("method"), is("result"), is("error"), object.get("id")) {
@@ -97,7 +99,7 @@ fn oracle(value: &Value) -> Option<Kind> {
         (true, false, false, Some(id)) if id_fits(id) => Some(Kind::Request),
         (false, true, false, Some(id)) if id_fits(id) => {
             let result = object["result"].as_object()?;
-            result.get("_meta").is_none_or(Value::is_object).then_some(Kind::Result)
+            result.get("_meta").is_none_or(|meta| meta.is_object() || meta.is_null()).then_some(Kind::Result)
         }
         (false, false, true, id) if id.is_none_or(|id| id.is_null() || id_fits(id)) => {
             object["error"].is_object().then_some(Kind::Error)
@@ -135,7 +137,12 @@ fn agrees(bytes: &[u8]) -> Result<(), TestCaseError> {
     prop_assert_eq!(id, value.get("id").filter(|id| !id.is_null()).cloned());
     prop_assert_eq!(decoded(message.result()), value.get("result").cloned());
     prop_assert_eq!(decoded(message.error()), value.get("error").cloned());
-    let meta = if kind == Some(Kind::Result) { value["result"].get("_meta") } else { member("_meta") };
+    let meta = match kind {
+        Some(Kind::Result) => value["result"].get("_meta"),
+        Some(Kind::Error) => None,
+        _ => member("_meta"),
+    };
+    let meta = meta.filter(|meta| !meta.is_null());
     prop_assert_eq!(decoded(message.meta()), meta.cloned());
     Ok(())
 }

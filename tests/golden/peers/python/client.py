@@ -156,7 +156,8 @@ async def prompts(peer):
         prompt = types.PromptReference(name="greet")
         known = {"name": "Zoë"} if peer.revision >= "2025-06-18" else None
         await attempt(client.complete(prompt, {"name": "style", "value": "s"}, known))
-        await attempt(client.complete(types.ResourceTemplateReference(uri="memo://notes/{id}"), {"name": "id", "value": "1"}))
+        template = types.ResourceTemplateReference(uri="memo://notes/{id}")
+        await attempt(client.complete(template, {"name": "id", "value": "1"}))
 
 
 @scenario
@@ -331,7 +332,8 @@ async def everything(peer):
             await call(client, name, arguments, **noted)
         await attempt(client.list_prompts())
         await attempt(client.get_prompt("args-prompt", {"city": "Kraków"}))
-        await attempt(client.complete(types.PromptReference(name="completable-prompt"), {"name": "department", "value": "E"}))
+        prompt = types.PromptReference(name="completable-prompt")
+        await attempt(client.complete(prompt, {"name": "department", "value": "E"}))
         await attempt(client.list_resource_templates())
         await attempt(client.read_resource("demo://resource/dynamic/text/1"))
         await attempt(client.set_logging_level("warning"))

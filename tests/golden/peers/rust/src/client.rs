@@ -121,7 +121,7 @@ pub async fn run(revision: &str, scenario: &str, command: &[String]) -> anyhow::
         capabilities["sampling"] = json!({"tools": {}});
     }
     let lifecycle = match scenario {
-        "fallback" => ClientLifecycleMode::Auto {
+        "fallback" | "refused" if modern => ClientLifecycleMode::Auto {
             preferred_versions: vec![version],
             legacy_version: Some(ProtocolVersion::V_2025_11_25),
         },

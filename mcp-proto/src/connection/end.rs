@@ -1,0 +1,70 @@
+//! The end of a connection, and the conclusions that are drawn after every change.
+
+use alloc::format;
+use core::time::Duration;
+
+use super::Connection;
+use super::error::CloseReason;
+use super::event::Event;
+use super::timer::{Timer, Timers};
+use crate::line::LineBuffer;
+
+impl Connection {
+    pub(super) fn begin_end(&mut self, reason: CloseReason, grace: Duration) {
+        // The first reason is the true one, and the first deadline holds unless a nearer one comes.
+        self.ending.get_or_insert(reason);
+        self.timers.set_earlier(Timer::Drain, self.now + grace);
+    }
+
+    /// Ends everything at once.
+    pub(super) fn die(&mut self, reason: CloseReason) {
+        if self.closed {
+            return;
+        }
+        let reason = self.ending.take().unwrap_or(reason);
+        self.output.clear();
+        self.fail_calls(&reason);
+        for id in self.requests.end_all() {
+            self.events.push(Event::Cancelled { id, reason: Some(format!("{reason}")) });
+        }
+        self.finish(reason);
+    }
+
+    fn finish(&mut self, reason: CloseReason) {
+        self.closed = true;
+        self.lines = LineBuffer::new(self.limits.frame);
+        self.timers = Timers::default();
+        self.events.push(Event::Closed { reason, while_probing: false });
+    }
+
+    pub(super) fn output_moved(&mut self) {
+        self.timers.stop(Timer::Stall);
+        self.settle();
+    }
+
+    /// Draws the conclusions of whatever has just changed.
+    pub(super) fn settle(&mut self) {
+        if self.closed {
+            return;
+        }
+        if self.output.is_twice_full() {
+            return self.die(CloseReason::NotReading);
+        }
+        if !self.output.is_full() {
+            self.timers.stop(Timer::Stall);
+        } else if !self.timers.is_set(Timer::Stall) {
+            self.timers.set(Timer::Stall, self.now + self.limits.stall);
+        }
+        if self.wants_writable && self.output.is_writable() && !self.calls.is_full() {
+            self.wants_writable = false;
+            self.events.push(Event::Writable);
+        }
+        if self.requests.is_empty()
+            && self.calls.is_empty()
+            && self.output.is_empty()
+            && let Some(reason) = self.ending.take()
+        {
+            self.finish(reason);
+        }
+    }
+}
