@@ -21,6 +21,11 @@ pub struct Limits {
     /// Requests of the peer in work at once, cancelled ones included until their handler has ended. Default 256. Each
     /// costs its id and a few hundred bytes.
     pub inbound_requests: usize,
+    /// Subscriptions of the peer open at once. Default 1024. Each costs its filter, and what has changed since it was last
+    /// told.
+    pub subscriptions: usize,
+    /// URIs of one subscription, and of all `resources/subscribe` of a connection. Default 1024.
+    pub subscribed_uris: usize,
     /// Our own requests open at once. Default 1024. Each costs about 200 bytes.
     pub outbound_requests: usize,
     /// Bytes queued for the peer. Default 8 MiB. Over it, requests and notifications are refused with `Full` and a server
@@ -42,6 +47,8 @@ impl Default for Limits {
             frame: 16 << 20,
             depth: 128,
             inbound_requests: 256,
+            subscriptions: 1024,
+            subscribed_uris: 1024,
             outbound_requests: 1024,
             output: 8 << 20,
             events: 8 << 20,
@@ -60,10 +67,18 @@ pub struct ClientConfig {
     pub info: Implementation,
     /// What the server may ask of us.
     pub capabilities: ClientCapabilities,
-    /// The revisions that we accept; the newest of them is asked for.
+    /// The revisions that we accept, of one era or of both. With both, the server is asked which it speaks
+    /// (`server/discover`), and `initialize` follows if it does not know that question.
     pub versions: Vec<ProtocolVersion>,
     /// How long the server may take to answer `initialize`. Default 30 s.
     pub initialize_deadline: Duration,
+    /// How long it may take to answer `server/discover` before it is taken for a legacy server. Default 5 s. Without a
+    /// legacy revision to fall back to, `initialize_deadline` holds.
+    pub probe_deadline: Duration,
+    /// Values of `resultType` beyond the core's that we understand, because we declare the extensions that they belong to.
+    pub result_types: Vec<String>,
+    /// How often one request may be answered with a question of the server before it fails. Default 10.
+    pub rounds: u32,
     /// The bounds.
     pub limits: Limits,
 }
@@ -76,6 +91,9 @@ impl ClientConfig {
             capabilities: ClientCapabilities::default(),
             versions: ProtocolVersion::LEGACY.to_vec(),
             initialize_deadline: Duration::from_secs(30),
+            probe_deadline: Duration::from_secs(5),
+            result_types: Vec::new(),
+            rounds: 10,
             limits: Limits::default(),
         }
     }

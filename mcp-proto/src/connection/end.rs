@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::Connection;
 use super::error::CloseReason;
 use super::event::Event;
+use super::lifecycle::Phase;
 use super::timer::{Timer, Timers};
 use crate::line::LineBuffer;
 
@@ -34,7 +35,8 @@ impl Connection {
         self.closed = true;
         self.lines = LineBuffer::new(self.limits.frame);
         self.timers = Timers::default();
-        self.events.push(Event::Closed { reason, while_probing: false });
+        let while_probing = self.lifecycle.phase == Phase::Probing;
+        self.events.push(Event::Closed { reason, while_probing });
     }
 
     pub(super) fn output_moved(&mut self) {
@@ -50,6 +52,8 @@ impl Connection {
         if self.output.is_twice_full() {
             return self.die(CloseReason::NotReading);
         }
+        self.take_on_parked();
+        self.tell_changes();
         if !self.output.is_full() {
             self.timers.stop(Timer::Stall);
         } else if !self.timers.is_set(Timer::Stall) {
@@ -59,7 +63,7 @@ impl Connection {
             self.wants_writable = false;
             self.events.push(Event::Writable);
         }
-        if self.requests.is_empty()
+        if self.requests.is_idle()
             && self.calls.is_empty()
             && self.output.is_empty()
             && let Some(reason) = self.ending.take()

@@ -57,6 +57,10 @@ pub enum RequestError {
     Cancelled,
     /// The peer's answer is no valid response.
     InvalidResult(Fault),
+    /// The server asked for input more often than `ClientConfig::rounds` allows; how often.
+    TooManyRounds(u32),
+    /// The request with the answers that the server asked for is longer than `Limits::frame`.
+    TooLarge,
     /// The connection ended first. The peer may have executed the request all the same.
     Closed(CloseReason),
 }
@@ -78,6 +82,8 @@ impl fmt::Display for RequestError {
             Self::TimedOut(TimedOut::Cap(after)) => write!(f, "timed out: not finished after {after:?}"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::InvalidResult(fault) => write!(f, "the peer's answer is no valid response: {fault}"),
+            Self::TooManyRounds(rounds) => write!(f, "gave up: the server asked for input {rounds} times"),
+            Self::TooLarge => f.write_str("the request with the wanted input is longer than the frame limit"),
             Self::Closed(reason) => write!(f, "{reason} before the answer came; it may have been executed"),
         }
     }
@@ -89,7 +95,7 @@ impl core::error::Error for RequestError {
             Self::Rpc(error) => Some(error),
             Self::InvalidResult(fault) => Some(fault),
             Self::Closed(reason) => Some(reason),
-            Self::TimedOut(_) | Self::Cancelled => None,
+            Self::TimedOut(_) | Self::Cancelled | Self::TooManyRounds(_) | Self::TooLarge => None,
         }
     }
 }
@@ -164,6 +170,8 @@ pub enum RespondError {
     NotInThisRevision,
     /// The body is a request or notification and no result. The request is still open.
     NotAResult,
+    /// The client did not declare, with this request, the capability that the input needs; it got −32021 instead.
+    PeerLacks,
     /// Progress must be finite and must rise.
     ProgressNotRising,
 }
@@ -174,6 +182,7 @@ impl fmt::Display for RespondError {
             Self::Gone => "the request is already answered or cancelled",
             Self::TooLarge => "the result is longer than the frame limit",
             Self::NotInThisRevision => "the negotiated protocol revision does not have this kind of result",
+            Self::PeerLacks => "the client did not declare the capability that the input needs",
             Self::NotAResult => "the body is a request or notification and no result",
             Self::ProgressNotRising => "progress must be finite and greater than before",
         })
@@ -198,6 +207,8 @@ pub enum Rule {
     SecondInitialize,
     /// Nothing but `ping` comes before the handshake.
     NotInitialized,
+    /// In the modern era servers send no requests. Not answered: clients send no responses there.
+    RequestFromServer,
     /// A notification's parameters must fit its method.
     BadNotification(Fault),
     /// Progress must be finite and must rise.
@@ -212,6 +223,7 @@ impl fmt::Display for Rule {
             Self::EndedInMessage(fault) => write!(f, "the stream ended inside a message: {fault}"),
             Self::ReusedId => f.write_str("a request reuses the id of one still in work"),
             Self::SecondInitialize => f.write_str("initialize came a second time"),
+            Self::RequestFromServer => f.write_str("a server of the modern era sent a request"),
             Self::NotInitialized => f.write_str("came before the handshake"),
             Self::BadNotification(fault) => write!(f, "malformed notification: {fault}"),
             Self::ProgressNotRising => f.write_str("progress did not rise"),

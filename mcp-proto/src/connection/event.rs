@@ -1,6 +1,7 @@
 //! What goes in and out of a connection besides bytes: handles, options, events and transmits.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -9,7 +10,7 @@ use core::time::Duration;
 use serde_json::{Map, Value};
 
 use super::error::{CloseReason, RequestError, Rule};
-use crate::jsonrpc::{Message, ProgressToken, RequestId};
+use crate::jsonrpc::{Body, Message, ProgressToken, RequestId};
 use crate::model::{
     ClientCapabilities, Era, Implementation, LoggingLevel, Progress, ProtocolVersion, ServerCapabilities,
 };
@@ -90,6 +91,46 @@ pub struct CallOptions {
     pub within: Option<InboundId>,
     /// The user's keys of `_meta`.
     pub meta: Meta,
+    /// From which severity on log messages about this request are wanted; modern era only, where nothing is logged without.
+    pub log_level: Option<LoggingLevel>,
+    /// What happens when the server answers with a question.
+    pub rounds: Rounds,
+}
+
+/// What happens when a server of the modern era answers a request with a question (specification: multi round-trip
+/// requests).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rounds {
+    /// The application is asked ([`Event::InputRequired`]), and the request is sent again with its answers.
+    #[default]
+    Drive,
+    /// The question is the response ([`ResultKind::InputRequired`]): for gateways, which pass it on.
+    Return,
+}
+
+/// What a server of the modern era needs to know before it can answer; see
+/// [`require_input`](super::Connection::require_input).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct InputRequired {
+    /// Requests for the client, each under a key of the server's choice.
+    pub requests: BTreeMap<String, Body>,
+    /// What the client sends back unchanged. It comes from the client's hands then: seal what matters.
+    pub state: Option<String>,
+}
+
+/// Something that clients may have subscribed to has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// The list of tools.
+    Tools,
+    /// The list of prompts.
+    Prompts,
+    /// The list of resources.
+    Resources,
+    /// The resource of this URI.
+    Resource(String),
 }
 
 /// Whether somebody listens.
@@ -117,6 +158,8 @@ pub enum Scope {
 pub enum ResultKind {
     /// The answer.
     Complete,
+    /// A question instead of an answer; see [`Rounds::Return`].
+    InputRequired,
     /// An extension's.
     Other(String),
 }
@@ -156,8 +199,8 @@ pub struct RequestMeta {
     pub wire_id: RequestId,
     /// Its progress token, if it wants progress.
     pub token: Option<ProgressToken>,
-    /// From which severity on log messages are wanted.
-    pub log_level: LoggingLevel,
+    /// From which severity on log messages are wanted; `None` if none are.
+    pub log_level: Option<LoggingLevel>,
 }
 
 /// Something that the application has to know.
@@ -204,6 +247,14 @@ pub enum Event {
         id: OutboundId,
         /// How far.
         progress: Progress,
+    },
+    /// The server needs answers to these before it can go on with a request of ours; answer with `supply_input`. The
+    /// request's clocks stand still until then.
+    InputRequired {
+        /// Its handle.
+        id: OutboundId,
+        /// The questions, each under the server's key: requests without an id of their own.
+        requests: BTreeMap<String, Message>,
     },
     /// A request of ours has ended. Exactly one for each handle.
     Response {

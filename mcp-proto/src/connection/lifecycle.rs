@@ -1,6 +1,6 @@
-//! The handshake: the only file that knows how a connection becomes ready, in either era.
+//! The handshake, and which era a request belongs to: the only file that knows both.
 //!
-//! The legacy era (specification: basic/lifecycle), `->` being the client's message and `<-` the server's:
+//! The legacy era (specification up to 2025-11-25: basic/lifecycle), `->` being the client's message, `<-` the server's:
 //!
 //! ```text
 //!            client                                            server
@@ -20,19 +20,36 @@
 //! - A client that asks for something has evidently initialized, whether or not its notification came.
 //! - `initialize` is never cancelled: when its time is up the connection closes.
 //!
-//! The modern era has no handshake; a server connection of it begins with [`Start::Assume`](super::Start::Assume), in
-//! `Operating`, and its client's probe will live here.
+//! The modern era (2026-07-28) has no handshake: each request says in its `_meta` in which revision it is written and what
+//! its sender can do. A server judges each by itself, in whatever phase the connection is; both eras may use one stream.
+//!
+//! A client that speaks both eras first asks `server/discover`:
+//!
+//! ```text
+//!     [Probing]  -- server/discover -->
+//!        | result with a modern revision that we speak            -> [Operating], modern
+//!        | an error that only the modern era has                  -> modern: another revision, or closed; no fallback
+//!        | anything else, or nothing within the deadline          -> [Initializing]
+//!     [Initializing]
+//!        | result                                                 -> [Operating], legacy
+//!        | error, but a late answer to the probe was modern       -> [Operating], modern
+//!        | unsupported protocol version, without such an answer   -> [Probing] once more
+//! ```
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::error::{CloseReason, RequestError, Rule, TimedOut};
-use super::event::{About, Deadlines, Event, Origin, OutboundId, Peer, PeerCapabilities};
+use super::event::{About, CallOptions, Deadlines, Event, Origin, Peer, PeerCapabilities};
 use super::outbound::Purpose;
-use super::{ClientConfig, Connection, Side};
+use super::{Connection, Side};
 use crate::jsonrpc::{Body, ErrorCode, ErrorObject, Message, Tail};
-use crate::model::{InitializeParams, InitializeResult, LoggingLevel, ProtocolVersion, SetLevelParams, method_rule};
+use crate::model::{
+    DiscoverResult, Era, Implementation, InitializeParams, InitializeResult, LoggingLevel, ProtocolVersion,
+    RequestMetaObject, Sender, SetLevelParams, UnsupportedVersionData, meta_key, method_rule,
+};
 
 /// Where the connection stands.
 #[derive(Clone, Debug, Default)]
@@ -43,13 +60,16 @@ pub(super) struct Lifecycle {
     pub(super) peer: Option<Arc<Peer>>,
     /// What the client chose by `logging/setLevel`.
     pub(super) log_level: Option<LoggingLevel>,
+    probe: Probe,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// Client: `server/discover` is under way.
+    Probing,
     /// Client: `initialize` is under way.
     Initializing,
-    /// Server: nothing has come yet.
+    /// Server: no handshake yet.
     #[default]
     AwaitingInitialize,
     /// Server: `initialize` is answered.
@@ -58,36 +78,129 @@ pub(super) enum Phase {
     Operating,
 }
 
+/// What the client's probe has brought.
+#[derive(Clone, Debug, Default)]
+struct Probe {
+    /// How many were sent.
+    sent: u32,
+    /// The wire id of one that timed out: its answer may still come.
+    late: Option<i64>,
+    /// A late answer that was modern.
+    kept: Option<(ProtocolVersion, Arc<Peer>)>,
+}
+
+/// Probes before giving up: the first, one in another revision, one after `initialize` was refused as too old.
+const PROBES: u32 = 3;
+
+/// Whose terms a request of the peer is served on.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) version: ProtocolVersion,
+    pub(super) peer: Option<Arc<Peer>>,
+    pub(super) log_level: Option<LoggingLevel>,
+}
+
 /// The client's half.
 impl Connection {
-    pub(super) fn begin_handshake(&mut self, config: &ClientConfig) {
+    pub(super) fn begin_handshake(&mut self) {
+        match self.newest(Era::Modern) {
+            Some(version) => self.discover(version),
+            None => self.initialize(),
+        }
+    }
+
+    fn discover(&mut self, version: ProtocolVersion) {
+        let Side::Client(config) = &self.side else { return };
+        let falls_back = self.newest(Era::Legacy).is_some() && self.lifecycle.probe.sent == 0;
+        let patience = if falls_back { config.probe_deadline } else { config.initialize_deadline };
+        self.lifecycle.phase = Phase::Probing;
+        self.lifecycle.probe.sent += 1;
+        if let Ok(body) = Body::empty("server/discover") {
+            let options =
+                CallOptions { deadlines: Deadlines::Call { idle: patience, cap: patience }, ..<_>::default() };
+            self.open_call(body, Purpose::Discover(version), options);
+        }
+    }
+
+    fn initialize(&mut self) {
+        let Side::Client(config) = &self.side else { return };
         self.lifecycle.phase = Phase::Initializing;
         // An empty list of versions is our caller's mistake; the newest is the best guess at what was meant.
-        let version = newest(&config.versions).unwrap_or(ProtocolVersion::V2025_11_25);
+        let version = self.newest(Era::Legacy).unwrap_or(ProtocolVersion::V2025_11_25);
         let params = InitializeParams::new(version.as_str(), config.capabilities.clone(), config.info.clone());
         let deadlines = Deadlines::Call { idle: config.initialize_deadline, cap: config.initialize_deadline };
         let Ok(body) = Body::new("initialize", &params) else {
             return self.die(CloseReason::Incompatible("our own capabilities cannot be encoded".into()));
         };
-        self.open_call(body, Purpose::Initialize, deadlines);
+        self.open_call(body, Purpose::Initialize, CallOptions { deadlines, ..<_>::default() });
+    }
+
+    /// Draws the verdict from the answer to `server/discover` in `asked`.
+    pub(super) fn on_discover_answer(
+        &mut self,
+        asked: ProtocolVersion,
+        wire: i64,
+        answer: Result<&Message, RequestError>,
+    ) {
+        let legacy = self.newest(Era::Legacy);
+        match answer {
+            Ok(message) => match self.read_discovery(message) {
+                Some((version, peer)) => self.operate(version, Some(peer)),
+                None if legacy.is_some() => self.initialize(),
+                None => self.die(self.incompatible("the server offers no revision of the modern era")),
+            },
+            Err(RequestError::Rpc(error)) if error.code == ErrorCode::UNSUPPORTED_PROTOCOL_VERSION => {
+                let supported = error.typed_data::<UnsupportedVersionData>().map(|data| data.supported);
+                match self.mutual(&supported.unwrap_or_default()) {
+                    Some(version) if version.era() == Era::Legacy => self.initialize(),
+                    Some(version) if version != asked && self.lifecycle.probe.sent < PROBES => self.discover(version),
+                    _ => self.die(self.incompatible(&error.to_string())),
+                }
+            }
+            Err(RequestError::Rpc(error)) if error.code.is_modern() => self.die(CloseReason::HandshakeRefused(error)),
+            Err(RequestError::Closed(reason)) => self.die(reason),
+            Err(error) if legacy.is_some() && self.lifecycle.probe.sent == 1 => {
+                self.lifecycle.probe.late = matches!(error, RequestError::TimedOut(_)).then_some(wire);
+                self.initialize();
+            }
+            Err(error) => self.die(handshake_failed("server/discover", error)),
+        }
+    }
+
+    /// Takes the answer to a probe that had timed out; true if it was that. It counts if `initialize` fails.
+    pub(super) fn on_late_discovery(&mut self, message: &Message) -> bool {
+        let is_late = self.lifecycle.probe.late.is_some()
+            && message.id().and_then(crate::jsonrpc::RequestId::as_number) == self.lifecycle.probe.late;
+        if is_late {
+            self.lifecycle.probe.late = None;
+            self.lifecycle.probe.kept = self.read_discovery(message);
+        }
+        is_late
     }
 
     pub(super) fn on_initialize_answer(&mut self, answer: Result<&Message, RequestError>) {
-        let unreadable = |why: &dyn core::fmt::Display| {
-            CloseReason::Incompatible(format!("the answer to initialize cannot be read: {why}"))
-        };
+        let unreadable =
+            |why: &str| CloseReason::Incompatible(format!("the answer to initialize cannot be read: {why}"));
         let reason = match answer {
             Ok(message) => match message.result().map(|result| result.decode::<InitializeResult>()) {
                 Some(Ok(result)) => return self.on_initialized_by(result),
-                Some(Err(error)) => unreadable(&error),
-                None => unreadable(&"it has no result"),
+                Some(Err(error)) => unreadable(&error.to_string()),
+                None => unreadable("it has no result"),
             },
-            Err(RequestError::Rpc(error)) => CloseReason::HandshakeRefused(error),
-            Err(RequestError::TimedOut(TimedOut::Idle(after) | TimedOut::Cap(after))) => {
-                CloseReason::HandshakeTimedOut(after)
+            Err(error) => {
+                if let Some((version, peer)) = self.lifecycle.probe.kept.take() {
+                    return self.operate(version, Some(peer));
+                }
+                let is_modern =
+                    matches!(&error, RequestError::Rpc(error) if error.code == ErrorCode::UNSUPPORTED_PROTOCOL_VERSION);
+                if let Some(version) = self.newest(Era::Modern)
+                    && is_modern
+                    && self.lifecycle.probe.sent < PROBES
+                {
+                    return self.discover(version);
+                }
+                handshake_failed("initialize", error)
             }
-            Err(RequestError::Closed(reason)) => reason,
-            Err(error @ (RequestError::InvalidResult(_) | RequestError::Cancelled)) => unreadable(&error),
         };
         self.die(reason);
     }
@@ -95,12 +208,8 @@ impl Connection {
     fn on_initialized_by(&mut self, result: InitializeResult) {
         let Side::Client(config) = &self.side else { return };
         let version = match result.protocol_version.parse::<ProtocolVersion>() {
-            Ok(version) if version.era() == crate::model::Era::Legacy && config.versions.contains(&version) => version,
-            _ => {
-                let ours = config.versions.iter().map(|version| version.as_str()).collect::<alloc::vec::Vec<_>>();
-                let why = format!("the server chose {:?}, we speak {}", result.protocol_version, ours.join(", "));
-                return self.die(CloseReason::Incompatible(why));
-            }
+            Ok(version) if version.era() == Era::Legacy && config.versions.contains(&version) => version,
+            _ => return self.die(self.incompatible(&format!("the server chose {:?}", result.protocol_version))),
         };
         let peer = Peer {
             info: result.server_info,
@@ -110,27 +219,82 @@ impl Connection {
         if let Ok(body) = Body::empty("notifications/initialized") {
             self.transmit(Origin::STREAM, About::Notice, body.finish(&Tail::default(), None));
         }
-        self.ready(version, Some(Arc::new(peer)));
-        self.lifecycle.phase = Phase::Operating;
+        self.operate(version, Some(Arc::new(peer)));
+    }
+
+    /// The newest modern revision that both sides speak, and who the server is; `None` if it is no modern answer.
+    fn read_discovery(&self, message: &Message) -> Option<(ProtocolVersion, Arc<Peer>)> {
+        let result = message.result()?.decode::<DiscoverResult>().ok()?;
+        let version = self.mutual(&result.supported_versions).filter(|version| version.era() == Era::Modern)?;
+        let meta = message.meta().and_then(|meta| RequestMetaObject::read(meta.as_str()).ok()).unwrap_or_default();
+        let info = meta.server_info.unwrap_or_else(|| Implementation::new("", ""));
+        let capabilities = PeerCapabilities::Server(result.capabilities);
+        Some((version, Arc::new(Peer { info, capabilities, instructions: result.instructions })))
+    }
+
+    fn mutual(&self, theirs: &[String]) -> Option<ProtocolVersion> {
+        let ours = self.versions();
+        theirs.iter().filter_map(|version| version.parse().ok()).filter(|version| ours.contains(version)).max()
+    }
+
+    fn incompatible(&self, why: &str) -> CloseReason {
+        let ours = self.versions().iter().map(|version| version.as_str()).collect::<Vec<_>>();
+        CloseReason::Incompatible(format!("{why}; we speak {}", ours.join(", ")))
     }
 }
 
 /// The server's half.
 impl Connection {
     pub(super) fn assume(&mut self, version: ProtocolVersion) {
-        self.ready(version, None);
-        self.lifecycle.phase = Phase::Operating;
+        self.operate(version, None);
     }
 
-    /// Whether a request may be served in this phase, or the error that answers it.
-    pub(super) fn admit(&mut self, message: &Message) -> Result<(), ErrorObject> {
+    /// On whose terms a request is to be served, or the error that answers it.
+    pub(super) fn terms(&mut self, message: &Message, meta: &RequestMetaObject<'_>) -> Result<Terms, ErrorObject> {
+        let says_version = meta.protocol_version.is_some() || meta.fault(meta_key::PROTOCOL_VERSION).is_some();
+        if says_version && self.is_server() { self.modern_terms(message, meta) } else { self.legacy_terms(message) }
+    }
+
+    /// A request of the modern era brings its own terms (specification 2026-07-28: basic). Judged in this order: the
+    /// required keys, the revision, the method.
+    fn modern_terms(&self, message: &Message, meta: &RequestMetaObject<'_>) -> Result<Terms, ErrorObject> {
+        if let Some(fault) = meta.malformed.first() {
+            return Err(ErrorObject::invalid_params(fault.to_string()));
+        }
+        let (Some(asked), Some(capabilities)) = (&meta.protocol_version, &meta.client_capabilities) else {
+            let missing = meta_key::CLIENT_CAPABILITIES;
+            return Err(ErrorObject::invalid_params(format!("_meta lacks {missing:?}")));
+        };
+        let ours = self.versions();
+        let version = asked.parse::<ProtocolVersion>();
+        let Some(version) = version.ok().filter(|version| version.era() == Era::Modern && ours.contains(version))
+        else {
+            return Err(self.unsupported(asked));
+        };
+        self.check_method(message.method(), version)?;
+        let info = meta.client_info.clone().unwrap_or_else(|| Implementation::new("", ""));
+        let capabilities = PeerCapabilities::Client(capabilities.clone());
+        let peer = Arc::new(Peer { info, capabilities, instructions: None });
+        Ok(Terms { version, peer: Some(peer), log_level: meta.log_level })
+    }
+
+    fn legacy_terms(&mut self, message: &Message) -> Result<Terms, ErrorObject> {
         let method = message.method();
         let broken = match (self.lifecycle.phase, method) {
-            (Phase::AwaitingInitialize | Phase::Initializing, "ping") => return Ok(()),
-            (Phase::AwaitingInitialize, "initialize") => return Ok(()),
-            (Phase::AwaitingInitialize | Phase::Initializing, _) => Rule::NotInitialized,
-            (_, "initialize") if self.is_server() => Rule::SecondInitialize,
-            _ => return self.check_method(method),
+            (Phase::Operating | Phase::AwaitingInitialized, "initialize") if self.is_server() => Rule::SecondInitialize,
+            (Phase::Operating | Phase::AwaitingInitialized, _) => {
+                let version = self.version().unwrap_or(ProtocolVersion::V2025_11_25);
+                self.check_method(method, version)?;
+                let log_level = self.is_server().then(|| self.log_level());
+                return Ok(Terms { version, peer: self.lifecycle.peer.clone(), log_level });
+            }
+            (Phase::AwaitingInitialize, "initialize") if self.newest(Era::Legacy).is_none() => {
+                return Err(self.unsupported("initialize"));
+            }
+            (_, "ping") | (Phase::AwaitingInitialize, "initialize") => {
+                return Ok(Terms { version: ProtocolVersion::V2024_11_05, peer: None, log_level: None });
+            }
+            _ => Rule::NotInitialized,
         };
         let error = match broken {
             Rule::SecondInitialize => "already initialized: a connection has one handshake".into(),
@@ -140,18 +304,25 @@ impl Connection {
         Err(ErrorObject::new(ErrorCode::INVALID_REQUEST, error))
     }
 
-    /// Whether the negotiated revision has this method in this direction, and we declared what it needs.
-    fn check_method(&self, method: &str) -> Result<(), ErrorObject> {
-        let Some(rule) = self.version().and_then(|version| method_rule(method, version)) else { return Ok(()) };
+    /// Whether the revision has this method in this direction, and we declared what it needs.
+    fn check_method(&self, method: &str, version: ProtocolVersion) -> Result<(), ErrorObject> {
+        let Some(rule) = method_rule(method, version) else { return Ok(()) };
         let offered = rule.is_ok_and(|rule| match &self.side {
-            Side::Client(config) => {
-                rule.sender != crate::model::Sender::Client && config.capabilities.offers(rule.needs)
-            }
-            Side::Server(config) => {
-                rule.sender != crate::model::Sender::Server && config.capabilities.offers(rule.needs)
-            }
+            Side::Client(config) => rule.sender != Sender::Client && config.capabilities.offers(rule.needs),
+            Side::Server(config) => rule.sender != Sender::Server && config.capabilities.offers(rule.needs),
         });
         if offered { Ok(()) } else { Err(ErrorObject::method_not_found(method)) }
+    }
+
+    /// Answers `server/discover`.
+    pub(super) fn on_discover(&self) -> Result<Body, ErrorObject> {
+        let Side::Server(config) = &self.side else { return Err(ErrorObject::method_not_found("server/discover")) };
+        let versions = self.versions().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut result = DiscoverResult::new(versions, config.capabilities.clone());
+        result.instructions.clone_from(&config.instructions);
+        // Fresh for no time: what a server offers may change with its next request.
+        let result = result.with_ttl_ms(0).with_cache_scope("private");
+        Body::result(&result).map_err(|error| ErrorObject::internal(error.to_string()))
     }
 
     /// Answers `initialize`.
@@ -160,20 +331,15 @@ impl Connection {
         let params: InitializeParams =
             message.params().decode().map_err(|error| ErrorObject::invalid_params(format!("initialize: {error}")))?;
         let version = match params.protocol_version.parse::<ProtocolVersion>() {
-            Ok(version) if version.era() == crate::model::Era::Legacy && config.versions.contains(&version) => version,
-            _ => newest(&config.versions).ok_or_else(|| {
-                ErrorObject::new(ErrorCode::INVALID_REQUEST, "this server speaks no revision that has initialize")
-            })?,
+            Ok(version) if version.era() == Era::Legacy && config.versions.contains(&version) => version,
+            _ => self.newest(Era::Legacy).ok_or_else(|| self.unsupported(&params.protocol_version))?,
         };
         let mut result = InitializeResult::new(version.as_str(), config.capabilities.clone(), config.info.clone());
         result.instructions.clone_from(&config.instructions);
         let body = Body::result(&result).map_err(|error| ErrorObject::internal(error.to_string()))?;
-        let peer = Peer {
-            info: params.client_info,
-            capabilities: PeerCapabilities::Client(params.capabilities),
-            instructions: None,
-        };
-        self.ready(version, Some(Arc::new(peer)));
+        let capabilities = PeerCapabilities::Client(params.capabilities);
+        let peer = Peer { info: params.client_info, capabilities, instructions: None };
+        self.operate(version, Some(Arc::new(peer)));
         self.lifecycle.phase = Phase::AwaitingInitialized;
         Ok(body)
     }
@@ -194,16 +360,22 @@ impl Connection {
         self.lifecycle.log_level = Some(params.level);
         Ok(Body::empty_result())
     }
+
+    fn unsupported(&self, asked: &str) -> ErrorObject {
+        let ours = self.versions().iter().map(ToString::to_string).collect::<Vec<_>>();
+        ErrorObject::unsupported_protocol_version(ours, asked.chars().take(100).collect::<String>())
+    }
 }
 
 impl Connection {
-    fn ready(&mut self, version: ProtocolVersion, peer: Option<Arc<Peer>>) {
+    fn operate(&mut self, version: ProtocolVersion, peer: Option<Arc<Peer>>) {
+        self.lifecycle.phase = Phase::Operating;
         self.lifecycle.version = Some(version);
         self.lifecycle.peer.clone_from(&peer);
         self.events.push(Event::Ready { era: version.era(), version, peer });
     }
 
-    /// From which severity on the peer wants log messages.
+    /// From which severity on the client wants log messages, in the legacy era.
     pub(super) fn log_level(&self) -> LoggingLevel {
         self.lifecycle.log_level.unwrap_or(match &self.side {
             Side::Server(config) => config.log_level,
@@ -211,13 +383,23 @@ impl Connection {
         })
     }
 
-    /// Whether a call of this purpose ends the connection with it.
-    pub(super) fn is_handshake(&self, id: OutboundId) -> bool {
-        self.calls.purpose(id) == Some(Purpose::Initialize)
+    fn versions(&self) -> &[ProtocolVersion] {
+        match &self.side {
+            Side::Client(config) => &config.versions,
+            Side::Server(config) => &config.versions,
+        }
+    }
+
+    fn newest(&self, era: Era) -> Option<ProtocolVersion> {
+        self.versions().iter().copied().filter(|version| version.era() == era).max()
     }
 }
 
-/// The newest revision that has `initialize`.
-fn newest(versions: &[ProtocolVersion]) -> Option<ProtocolVersion> {
-    versions.iter().copied().filter(|version| version.era() == crate::model::Era::Legacy).max()
+fn handshake_failed(method: &str, error: RequestError) -> CloseReason {
+    match error {
+        RequestError::Rpc(error) => CloseReason::HandshakeRefused(error),
+        RequestError::TimedOut(TimedOut::Idle(after) | TimedOut::Cap(after)) => CloseReason::HandshakeTimedOut(after),
+        RequestError::Closed(reason) => reason,
+        error => CloseReason::Incompatible(format!("the answer to {method} cannot be read: {error}")),
+    }
 }

@@ -9,9 +9,13 @@ mod inbound;
 mod lifecycle;
 mod outbound;
 mod queue;
+mod rounds;
 mod stats;
+mod subscription;
 mod timer;
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,8 +24,8 @@ use core::time::Duration;
 pub use config::{ClientConfig, Limits, ServerConfig};
 pub use error::{CloseReason, RequestError, RespondError, Rule, SendError, TimedOut, Why};
 pub use event::{
-    About, CallOptions, Deadlines, Event, InboundId, Meta, Origin, OutboundId, Peer, PeerCapabilities, RequestMeta,
-    ResultKind, Scope, Start, Transmit, Wanted,
+    About, CallOptions, Change, Deadlines, Event, InboundId, InputRequired, Meta, Origin, OutboundId, Peer,
+    PeerCapabilities, RequestMeta, ResultKind, Rounds, Scope, Start, Transmit, Wanted,
 };
 pub use stats::Stats;
 
@@ -29,11 +33,12 @@ use self::inbound::Requests;
 use self::lifecycle::Lifecycle;
 use self::outbound::Calls;
 use self::queue::{Events, Output};
+use self::subscription::Changes;
 use self::timer::{Timer, Timers};
 use crate::Timestamp;
 use crate::jsonrpc::{Body, ErrorObject, Kind, Message, refusal};
 use crate::line::LineBuffer;
-use crate::model::{Era, Progress, ProtocolVersion, UnreadableId};
+use crate::model::{Era, Progress, ProtocolVersion, SubscriptionFilter, UnreadableId};
 
 /// One side of one MCP connection: a pure function of what it is told and when.
 ///
@@ -44,7 +49,8 @@ use crate::model::{Era, Progress, ProtocolVersion, UnreadableId};
 ///   [`handle_broken`](Self::handle_broken), [`handle_timeout`](Self::handle_timeout). They are infallible: whatever the
 ///   peer sends becomes a reply, a counter or an event. Late, early and spurious calls do nothing.
 /// - **Commands** tell what the application wants: [`request`](Self::request), [`cancel`](Self::cancel),
-///   [`notify`](Self::notify), [`progress`](Self::progress), [`respond`](Self::respond), [`reject`](Self::reject),
+///   [`notify`](Self::notify), [`progress`](Self::progress), [`respond`](Self::respond), [`require_input`](Self::require_input),
+///   [`grant`](Self::grant), [`changed`](Self::changed), [`supply_input`](Self::supply_input), [`reject`](Self::reject),
 ///   [`release`](Self::release), [`close`](Self::close). They are safe back to back. What is refused comes back with the
 ///   reason.
 /// - **Outputs** tell what to do next: [`poll_transmit`](Self::poll_transmit) (or [`drain_lines`](Self::drain_lines)),
@@ -101,6 +107,7 @@ pub struct Connection {
     lines: LineBuffer,
     calls: Calls,
     requests: Requests,
+    changes: Changes,
     output: Output,
     events: Events,
     timers: Timers,
@@ -127,8 +134,9 @@ enum Side {
 impl Connection {
     /// A client's side. Its `initialize` is queued at once; [`Event::Ready`] tells when requests may be sent.
     pub fn client(config: Arc<ClientConfig>, now: Timestamp) -> Self {
-        let mut connection = Self::new(Side::Client(Arc::clone(&config)), config.limits.clone(), now);
-        connection.begin_handshake(&config);
+        let limits = config.limits.clone();
+        let mut connection = Self::new(Side::Client(config), limits, now);
+        connection.begin_handshake();
         connection
     }
 
@@ -149,7 +157,8 @@ impl Connection {
             lifecycle: Lifecycle::default(),
             lines: LineBuffer::new(limits.frame),
             calls: Calls::new(limits.outbound_requests),
-            requests: Requests::new(limits.inbound_requests),
+            requests: Requests::new(&limits),
+            changes: Changes::default(),
             output: Output::new(limits.output),
             events: Events::new(limits.events),
             limits,
@@ -315,6 +324,58 @@ impl Connection {
         sent
     }
 
+    /// Answers a question of the server ([`Event::InputRequired`]): the request is sent again with the answers, each a result
+    /// under the question's key.
+    ///
+    /// # Errors
+    ///
+    /// When the request is over, or waits for no input.
+    pub fn supply_input(
+        &mut self,
+        now: Timestamp,
+        id: OutboundId,
+        responses: &BTreeMap<String, Body>,
+    ) -> Result<(), RespondError> {
+        self.advance(now);
+        let sent = self.send_input(id, responses);
+        self.settle();
+        sent
+    }
+
+    /// Answers a request of the modern era with a question; the client asks again with the answers. The request is over with
+    /// that on this side.
+    ///
+    /// # Errors
+    ///
+    /// When the request is over, its method or era knows no questions, or the client did not declare what it needs to
+    /// answer; then the client got −32021.
+    pub fn require_input(&mut self, now: Timestamp, id: InboundId, input: &InputRequired) -> Result<(), RespondError> {
+        self.advance(now);
+        let sent = self.send_input_required(id, input);
+        self.settle();
+        sent
+    }
+
+    /// Opens the subscription that the peer asked for with `subscriptions/listen`, for what of it `granted` allows.
+    ///
+    /// # Errors
+    ///
+    /// When the request is over or is none of that kind.
+    pub fn grant(&mut self, now: Timestamp, id: InboundId, granted: &SubscriptionFilter) -> Result<(), RespondError> {
+        self.advance(now);
+        let sent = self.open_subscription(id, granted);
+        self.settle();
+        sent
+    }
+
+    /// Tells that something has changed. Whoever subscribed to it hears of it when the output has room, once for any number
+    /// of changes meanwhile; so this is never refused.
+    pub fn changed(&mut self, now: Timestamp, change: &Change) {
+        self.advance(now);
+        self.note_change(change);
+        self.settle();
+    }
+
     /// Answers a request of the peer with an error.
     ///
     /// # Errors
@@ -428,7 +489,7 @@ impl Connection {
 
     /// Bytes held in the queues and of an unfinished line.
     pub fn buffered_bytes(&self) -> usize {
-        self.output.bytes() + self.events.bytes() + self.lines.buffered()
+        self.output.bytes() + self.events.bytes() + self.requests.bytes() + self.lines.buffered()
     }
 
     /// Counters.

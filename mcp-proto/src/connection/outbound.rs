@@ -1,19 +1,23 @@
 //! Our requests: what is open, which wire id it has, and when its time is up.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::error::{CloseReason, RequestError, Rule, SendError, TimedOut, Why};
 use super::event::{
-    About, CallOptions, Deadlines, Event, InboundId, Meta, Origin, OutboundId, PeerCapabilities, ResultKind, Scope,
-    Wanted,
+    About, CallOptions, Deadlines, Event, InboundId, Meta, Origin, OutboundId, PeerCapabilities, ResultKind, Rounds,
+    Scope, Wanted,
 };
 use super::lifecycle::Phase;
 use super::{Connection, Side};
 use crate::Timestamp;
 use crate::jsonrpc::{Body, Fault, Kind, Message, RequestId, Tail};
-use crate::model::{CancelledParams, Progress, ProgressParams, Sender, method_rule};
+use crate::model::{
+    CancelledParams, Era, MAY_REQUIRE_INPUT, Progress, ProgressParams, ProtocolVersion, Sender, meta_key, method_rule,
+};
 
 /// The table of our open requests.
 #[derive(Clone, Debug)]
@@ -31,10 +35,38 @@ pub(super) struct Calls {
     paused: Option<Timestamp>,
 }
 
+/// A request that may have to be sent again with answers to a question of the server.
 #[derive(Clone, Debug)]
-struct Call {
-    wire: i64,
+pub(super) struct Again {
+    pub(super) body: Body,
+    pub(super) options: CallOptions,
+    /// How often it was answered with a question.
+    pub(super) rounds: u32,
+    /// The server's state, as it stands on the wire.
+    pub(super) state: Option<String>,
+    pub(super) step: Step,
+}
+
+/// Where such a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// With the server.
+    Sent,
+    /// With our application, since then; its clocks stand still.
+    Asked(Timestamp),
+    /// Held back until then, since the server had no question and only wants to be asked again.
+    HeldBack(Timestamp),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    /// Changes with each time the request is sent again.
+    pub(super) wire: i64,
     purpose: Purpose,
+    /// What of the request has to be known to send it again.
+    pub(super) again: Option<Box<Again>>,
+    /// Whether a question is passed on to the application as the response.
+    pub(super) returns_questions: bool,
     within: Option<InboundId>,
     wants_progress: Wanted,
     last_progress: Option<f64>,
@@ -53,6 +85,8 @@ pub(super) enum Purpose {
     Application,
     /// The handshake asked for it.
     Initialize,
+    /// The probe asked for it, in this revision.
+    Discover(ProtocolVersion),
 }
 
 /// What only the core sends.
@@ -91,13 +125,32 @@ impl Calls {
         if self.paused.is_some() { None } else { self.earliest }
     }
 
-    /// The `_meta` of the next call. Its wire id is unique among our requests, so it serves as the token as well.
-    fn next_tail(&self, options: &CallOptions) -> Tail {
-        let token = RequestId::Number(self.next_wire);
-        Tail::meta(options.meta.as_ref(), (options.progress == Wanted::Yes).then_some(&token))
+    pub(super) fn get_mut(&mut self, id: OutboundId) -> Option<&mut Call> {
+        self.open.get_mut(&id)
     }
 
-    fn add(&mut self, purpose: Purpose, options: &CallOptions, now: Timestamp) -> (OutboundId, RequestId) {
+    /// Takes a call off the wire: its answer, if one came, was a question.
+    pub(super) fn take_off_wire(&mut self, wire: i64) {
+        self.by_wire.remove(&wire);
+    }
+
+    /// Gives a call that is sent again its new wire id.
+    pub(super) fn rewire(&mut self, id: OutboundId) -> Option<RequestId> {
+        let call = self.open.get_mut(&id)?;
+        call.wire = self.next_wire;
+        self.next_wire += 1;
+        self.by_wire.insert(call.wire, id);
+        Some(RequestId::Number(call.wire))
+    }
+
+    /// The calls whose time to be sent again has come.
+    pub(super) fn held_back_until(&self, now: Timestamp) -> Vec<OutboundId> {
+        let due =
+            |call: &Call| matches!(&call.again, Some(again) if matches!(again.step, Step::HeldBack(at) if at <= now));
+        self.open.iter().filter(|(_, call)| due(call)).map(|(id, _)| *id).collect()
+    }
+
+    fn add(&mut self, purpose: Purpose, options: &CallOptions, now: Timestamp) -> OutboundId {
         let id = OutboundId(self.next);
         let wire = self.next_wire;
         self.next += 1;
@@ -109,6 +162,8 @@ impl Calls {
         let call = Call {
             wire,
             purpose,
+            again: None,
+            returns_questions: false,
             within: options.within,
             wants_progress: options.progress,
             last_progress: None,
@@ -122,7 +177,7 @@ impl Calls {
         self.earliest = Some(self.earliest.map_or(due, |earliest| earliest.min(due)));
         self.by_wire.insert(wire, id);
         self.open.insert(id, call);
-        (id, RequestId::Number(wire))
+        id
     }
 
     fn remove(&mut self, id: OutboundId) -> Option<Call> {
@@ -143,13 +198,12 @@ impl Calls {
     pub(super) fn resume(&mut self, now: Timestamp) {
         let Some(paused) = self.paused.take() else { return };
         for call in self.open.values_mut() {
-            call.idle_at = call.idle_at + now.saturating_since(paused.max(call.heard));
-            call.cap_at = call.cap_at + now.saturating_since(paused.max(call.started));
+            call.shift(paused, now);
         }
         self.find_earliest();
     }
 
-    fn find_earliest(&mut self) {
+    pub(super) fn find_earliest(&mut self) {
         self.earliest = self.open.values().map(Call::due).min();
     }
 
@@ -157,14 +211,37 @@ impl Calls {
         if self.next_deadline().is_none_or(|earliest| earliest > now) {
             return Vec::new();
         }
-        let expired = self.open.iter().filter(|(_, call)| call.due() <= now);
+        let expired = self.open.iter().filter(|(_, call)| call.is_expired(now));
         expired.map(|(id, call)| (*id, call.time_out(now))).collect()
     }
 }
 
 impl Call {
+    /// When something has to happen; never while the application is asked.
     fn due(&self) -> Timestamp {
-        self.idle_at.min(self.cap_at)
+        match self.again.as_ref().map(|again| again.step) {
+            Some(Step::Asked(_)) => Timestamp::END,
+            Some(Step::HeldBack(until)) => until.min(self.idle_at).min(self.cap_at),
+            Some(Step::Sent) | None => self.idle_at.min(self.cap_at),
+        }
+    }
+
+    fn is_expired(&self, now: Timestamp) -> bool {
+        !self.is_asked() && self.idle_at.min(self.cap_at) <= now
+    }
+
+    fn is_asked(&self) -> bool {
+        self.again.as_ref().is_some_and(|again| matches!(again.step, Step::Asked(_)))
+    }
+
+    fn is_on_wire(&self) -> bool {
+        self.again.as_ref().is_none_or(|again| again.step == Step::Sent)
+    }
+
+    /// Lets the clocks go on that stood still since then.
+    pub(super) fn shift(&mut self, since: Timestamp, now: Timestamp) {
+        self.idle_at = self.idle_at + now.saturating_since(since.max(self.heard));
+        self.cap_at = self.cap_at + now.saturating_since(since.max(self.started));
     }
 
     fn time_out(&self, now: Timestamp) -> TimedOut {
@@ -175,7 +252,7 @@ impl Call {
         }
     }
 
-    fn hear(&mut self, now: Timestamp) {
+    pub(super) fn hear(&mut self, now: Timestamp) {
         self.heard = now;
         self.idle_at = match self.deadlines {
             Deadlines::Call { idle, .. } => (now + idle).round_up(ROUNDING),
@@ -187,30 +264,79 @@ impl Call {
 /// Sending.
 impl Connection {
     pub(super) fn send_request(&mut self, body: Body, options: CallOptions) -> Result<OutboundId, SendError> {
-        if let Err(why) = self.may_send(&body, options.within).and_then(|()| self.may_request(&body)) {
+        let may = self.may_send(&body, options.within).and_then(|()| self.may_request(&body, options.within));
+        if let Err(why) = may {
             return Err(self.not_sent(why, body));
         }
-        let tail = self.calls.next_tail(&options);
-        if body.finished_len(&tail, Some(&RequestId::Number(self.calls.next_wire))) > self.limits.frame {
-            return Err(self.not_sent(Why::TooLarge, body));
+        let within = options.within;
+        let id = self.open_call_within(body, Purpose::Application, options, self.limits.frame)?;
+        if let Some(within) = within {
+            self.requests.nest(within);
         }
-        if let Some(id) = options.within {
-            self.requests.nest(id);
-        }
-        Ok(self.open_call_with(body, &tail, Purpose::Application, &options))
+        Ok(id)
     }
 
     /// A call of the connection's own.
-    pub(super) fn open_call(&mut self, body: Body, purpose: Purpose, deadlines: Deadlines) -> OutboundId {
-        let options = CallOptions { deadlines, ..CallOptions::default() };
-        self.open_call_with(body, &Tail::default(), purpose, &options)
+    pub(super) fn open_call(&mut self, body: Body, purpose: Purpose, options: CallOptions) {
+        // Nothing of ours is near the limit of a frame that could be negotiated about.
+        let _ = self.open_call_within(body, purpose, options, usize::MAX);
     }
 
-    fn open_call_with(&mut self, body: Body, tail: &Tail, purpose: Purpose, options: &CallOptions) -> OutboundId {
-        let (id, wire) = self.calls.add(purpose, options, self.now);
-        let frame = body.finish(tail, Some(&wire));
+    fn open_call_within(
+        &mut self,
+        body: Body,
+        purpose: Purpose,
+        options: CallOptions,
+        limit: usize,
+    ) -> Result<OutboundId, SendError> {
+        let version = match purpose {
+            Purpose::Discover(version) => Some(version),
+            Purpose::Application => self.version(),
+            Purpose::Initialize => None,
+        };
+        let may_be_asked =
+            version.is_some_and(|version| version.era() == Era::Modern) && MAY_REQUIRE_INPUT.contains(&body.method());
+        let returns_questions = may_be_asked && options.rounds == Rounds::Return;
+        let again = (may_be_asked && !returns_questions).then(|| {
+            let (body, options) = (body.clone(), options.clone());
+            Box::new(Again { body, options, rounds: 0, state: None, step: Step::Sent })
+        });
+        let wire = RequestId::Number(self.calls.next_wire);
+        let frame = body
+            .finish_within(limit, &self.request_tail(Tail::default(), version, &options, &wire), Some(&wire))
+            .map_err(|body| SendError { why: Why::TooLarge, body })?;
+        let id = self.calls.add(purpose, &options, self.now);
+        if let Some(call) = self.calls.get_mut(id) {
+            call.again = again;
+            call.returns_questions = returns_questions;
+        }
         self.transmit(Origin::STREAM, About::Call(id), frame);
-        id
+        Ok(id)
+    }
+
+    /// What the core writes into a request. Its wire id is unique among ours, so it serves as the token as well.
+    pub(super) fn request_tail(
+        &self,
+        tail: Tail,
+        version: Option<ProtocolVersion>,
+        options: &CallOptions,
+        wire: &RequestId,
+    ) -> Tail {
+        tail.with_meta(options.meta.as_ref(), |meta| {
+            if let (Some(version), Side::Client(config)) = (version, &self.side)
+                && version.era() == Era::Modern
+            {
+                meta.put(meta_key::PROTOCOL_VERSION, &version.as_str());
+                meta.put(meta_key::CLIENT_CAPABILITIES, &config.capabilities);
+                meta.put(meta_key::CLIENT_INFO, &config.info);
+                if let Some(level) = &options.log_level {
+                    meta.put(meta_key::LOG_LEVEL, level);
+                }
+            }
+            if options.progress == Wanted::Yes {
+                meta.put(meta_key::PROGRESS_TOKEN, wire);
+            }
+        })
     }
 
     pub(super) fn send_notification(&mut self, body: Body, scope: Scope, meta: &Meta) -> Result<(), SendError> {
@@ -218,11 +344,12 @@ impl Connection {
             Scope::Connection => (None, About::Notice),
             Scope::Within(id) => (Some(id), About::Within(id)),
         };
-        if let Err(why) = self.may_send(&body, within).and_then(|()| self.may_notify(&body)) {
+        if let Err(why) = self.may_send(&body, within).and_then(|()| self.may_notify(&body, within)) {
             return Err(self.not_sent(why, body));
         }
+        let wanted = within.map_or(Some(self.log_level()), |id| self.requests.log_level(id));
         if let Some(level) = body.level()
-            && (level < self.log_level() || self.output.is_full())
+            && (wanted.is_none_or(|wanted| level < wanted) || self.output.is_full())
         {
             self.stats.dropped += 1;
             return Ok(());
@@ -231,10 +358,10 @@ impl Connection {
             return Err(self.not_sent(Why::Full, body));
         }
         let tail = Tail::meta(meta.as_ref(), None);
-        if body.finished_len(&tail, None) > self.limits.frame {
-            return Err(self.not_sent(Why::TooLarge, body));
-        }
-        let frame = body.finish(&tail, None);
+        let frame = match body.finish_within(self.limits.frame, &tail, None) {
+            Ok(frame) => frame,
+            Err(body) => return Err(self.not_sent(Why::TooLarge, body)),
+        };
         self.transmit(within.map_or(Origin::STREAM, |id| self.requests.origin(id)), about, frame);
         Ok(())
     }
@@ -261,10 +388,15 @@ impl Connection {
         Ok(())
     }
 
-    fn may_request(&self, body: &Body) -> Result<(), Why> {
+    fn may_request(&self, body: &Body, within: Option<InboundId>) -> Result<(), Why> {
         if self.input_ended {
             // Nobody is left to answer it.
             return Err(Why::Closed);
+        }
+        let asker = within.and_then(|id| self.requests.version(id));
+        if self.is_server() && asker.or(self.version()).is_some_and(|version| version.era() == Era::Modern) {
+            // Servers of the modern era send no requests; they answer with a question instead.
+            return Err(Why::NotInThisRevision);
         }
         if self.lifecycle.phase != Phase::Operating && body.method() != "ping" {
             return Err(Why::NotReady);
@@ -285,14 +417,18 @@ impl Connection {
         if self.calls.is_full() || self.output.is_full() { Err(Why::Full) } else { Ok(()) }
     }
 
-    fn may_notify(&self, body: &Body) -> Result<(), Why> {
+    fn may_notify(&self, body: &Body, within: Option<InboundId>) -> Result<(), Why> {
+        let asker = within.and_then(|id| self.requests.version(id));
         match self.lifecycle.phase {
             Phase::Operating => {}
+            _ if asker.is_some_and(|version| version.era() == Era::Modern) => {}
             // Between the two halves of the handshake a server may log, and nothing else.
             Phase::AwaitingInitialized if body.level().is_some() => {}
             _ => return Err(Why::NotReady),
         }
-        let Some(rule) = self.version().and_then(|version| method_rule(body.method(), version)) else { return Ok(()) };
+        let Some(rule) = asker.or(self.version()).and_then(|version| method_rule(body.method(), version)) else {
+            return Ok(());
+        };
         let rule = rule.map_err(|_| Why::NotInThisRevision)?;
         let declared = match &self.side {
             Side::Client(config) => config.capabilities.offers(rule.needs),
@@ -320,21 +456,40 @@ impl Connection {
 impl Connection {
     pub(super) fn on_response(&mut self, message: Message) {
         let Some(id) = message.id().and_then(|id| self.call_of(id)) else {
-            self.stats.strays += 1;
-            self.events.push(Event::Stray { message });
+            if !self.on_late_discovery(&message) {
+                self.stats.strays += 1;
+                self.events.push(Event::Stray { message });
+            }
             return;
         };
         if matches!(message.id(), Some(RequestId::String(_))) {
             self.stats.coerced_ids += 1;
         }
-        let result = match message.kind() {
-            Kind::Error => match message.error().map(|error| error.decode()) {
-                Some(Ok(error)) => Err(RequestError::Rpc(error)),
-                _ => Err(RequestError::InvalidResult(Fault::BadError)),
-            },
-            _ => Ok((ResultKind::Complete, message)),
+        if message.kind() == Kind::Error {
+            let error = match message.error().map(|error| error.decode()) {
+                Some(Ok(error)) => RequestError::Rpc(error),
+                _ => RequestError::InvalidResult(Fault::BadError),
+            };
+            return self.end_call(id, Err(error));
+        }
+        match self.result_kind(&message) {
+            Ok(ResultKind::InputRequired) => self.on_input_required(id, message),
+            Ok(kind) => self.end_call(id, Ok((kind, message))),
+            Err(fault) => self.end_call(id, Err(RequestError::InvalidResult(fault))),
+        }
+    }
+
+    /// What a result is. In the legacy era every result is complete, whatever it says of itself.
+    fn result_kind(&self, message: &Message) -> Result<ResultKind, Fault> {
+        let (Side::Client(config), Some(Era::Modern)) = (&self.side, self.era()) else {
+            return Ok(ResultKind::Complete);
         };
-        self.end_call(id, result);
+        Ok(match message.result_type() {
+            None | Some("complete") => ResultKind::Complete,
+            Some("input_required") => ResultKind::InputRequired,
+            Some(other) if config.result_types.iter().any(|known| known == other) => ResultKind::Other(other.into()),
+            Some(_) => return Err(Fault::BadResultMember("resultType")),
+        })
     }
 
     pub(super) fn on_malformed_response(&mut self, message: &Message, fault: Fault) {
@@ -366,6 +521,9 @@ impl Connection {
         for (id, which) in self.calls.take_expired(self.now) {
             self.abandon_call(id, "timed out", RequestError::TimedOut(which));
         }
+        for id in self.calls.held_back_until(self.now) {
+            self.send_again(id, Tail::default());
+        }
         if self.calls.earliest.is_some_and(|earliest| earliest <= self.now) {
             self.calls.find_earliest();
         }
@@ -374,7 +532,7 @@ impl Connection {
     /// Ends a call from our side: tells the peer, unless the request has not left yet or is `initialize`.
     pub(super) fn abandon_call(&mut self, id: OutboundId, reason: &str, error: RequestError) {
         let Some(call) = self.calls.open.get(&id) else { return };
-        if call.purpose == Purpose::Application && !self.output.take_back(id) {
+        if call.purpose != Purpose::Initialize && call.is_on_wire() && !self.output.take_back(id) {
             let mut params = CancelledParams::new();
             params.request_id = Some(RequestId::Number(call.wire));
             // An overlong reason is our caller's; the peer has to know all the same.
@@ -396,7 +554,7 @@ impl Connection {
 
     pub(super) fn fail_calls(&mut self, reason: &CloseReason) {
         for id in self.calls.open.keys().copied().collect::<Vec<_>>() {
-            if self.is_handshake(id) {
+            if self.calls.purpose(id) != Some(Purpose::Application) {
                 // Whoever closes reports the reason; there is nobody else to tell.
                 self.calls.remove(id);
             } else {
@@ -405,7 +563,7 @@ impl Connection {
         }
     }
 
-    fn end_call(&mut self, id: OutboundId, result: Result<(ResultKind, Message), RequestError>) {
+    pub(super) fn end_call(&mut self, id: OutboundId, result: Result<(ResultKind, Message), RequestError>) {
         let Some(call) = self.calls.remove(id) else { return };
         if let Some(within) = call.within {
             self.requests.unnest(within);
@@ -415,11 +573,15 @@ impl Connection {
             Purpose::Initialize => {
                 self.on_initialize_answer(result.as_ref().map(|(_, message)| message).map_err(Clone::clone));
             }
+            Purpose::Discover(version) => {
+                let answer = result.as_ref().map(|(_, message)| message).map_err(Clone::clone);
+                self.on_discover_answer(version, call.wire, answer);
+            }
         }
     }
 
     /// The open call with this wire id. A numeric id that comes back as a string is still ours.
-    fn call_of(&self, id: &RequestId) -> Option<OutboundId> {
+    pub(super) fn call_of(&self, id: &RequestId) -> Option<OutboundId> {
         self.calls.by_wire.get(&id.as_number()?).copied()
     }
 }

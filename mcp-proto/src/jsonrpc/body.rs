@@ -124,6 +124,18 @@ impl Body {
         format!("{}}}", String::from_utf8_lossy(self.open.get(head..).unwrap_or_default()))
     }
 
+    /// Like `finish`, unless the message would be longer than `limit`; then the body comes back.
+    pub(crate) fn finish_within(self, limit: usize, tail: &Tail, id: Option<&RequestId>) -> Result<Vec<u8>, Self> {
+        let Self { open, method, level } = self;
+        let length = open.len();
+        let mut frame = Self { open, method: method.clone(), level }.finish(tail, id);
+        if frame.len() <= limit {
+            return Ok(frame);
+        }
+        frame.truncate(length);
+        Err(Self { open: frame, method, level })
+    }
+
     /// How long the message will be once it is closed with these.
     pub(crate) fn finished_len(&self, tail: &Tail, id: Option<&RequestId>) -> usize {
         let tail =

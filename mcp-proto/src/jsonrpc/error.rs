@@ -38,6 +38,11 @@ impl ErrorCode {
     /// The user has refused the sampling; from a client, until 2025-11-25.
     pub const USER_REJECTED: Self = Self(-1);
 
+    /// Whether only a peer of the modern era answers with it.
+    pub(crate) const fn is_modern(self) -> bool {
+        matches!(self.0, -32022..=-32020)
+    }
+
     /// The specification's name of the code, where it has one.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self {

@@ -119,6 +119,7 @@ async fn deaf() -> mcp::Result<()> {
 
 /// A server that reads nothing after the handshake and does not end when asked to.
 async fn stubborn() -> mcp::Result<()> {
+    #[cfg(unix)]
     let _term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     handshake()?;
     linger().await

@@ -235,6 +235,24 @@ async fn an_array_is_a_batch_in_one_revision_only() {
     }
 }
 
+/// Specification: basic (batching), 2025-03-26: MUST be received; each request has its answer.
+#[tokio::test]
+async fn a_batch_is_answered_in_the_revision_that_has_it() {
+    let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/x"},7,{"jsonrpc":"2.0","id":2,"method":"ping"}]"#;
+    let (_serving, mut raw) = serve(server());
+    raw.initialize("2025-03-26").await;
+    raw.line(batch).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let answer = raw.heard().await;
+        assert!(answer.get("result").is_some() || answer["error"]["code"] == -32600, "{answer}");
+        ids.push(answer["id"].clone());
+    }
+    ids.sort_by_key(Value::to_string);
+    assert_eq!(ids, [json!(1), json!(2), Value::Null]);
+    raw.is_served().await;
+}
+
 /// Specification: basic (requests): an id MUST NOT have been used before; the first call is untouched.
 #[tokio::test]
 async fn an_id_in_work_cannot_be_used_again() {

@@ -1,5 +1,5 @@
 //! Real processes that end, are killed, or will not go: who notices, how soon, and what is left behind.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! What goes over the pipes of real processes: many calls, noise, floods, endless lines, and the environment.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 mod common;
 

@@ -163,7 +163,7 @@ fn only_logs_at_or_above_the_level_are_sent() {
     assert_eq!(server.conn.stats().dropped, 1 + 4 + 7);
     assert!(server.events().is_empty(), "the application has nothing to do with it");
     server.tell(&call(&json!(1)));
-    assert_eq!(server.take_request().2.log_level, LoggingLevel::Emergency);
+    assert_eq!(server.take_request().2.log_level, Some(LoggingLevel::Emergency));
 }
 
 /// server/utilities/logging, Error Handling: an invalid level is answered with -32602, and the old one holds.

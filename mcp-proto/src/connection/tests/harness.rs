@@ -326,6 +326,17 @@ impl Node {
         found.expect("a request")
     }
 
+    /// The requests that have come, and nothing else.
+    pub(super) fn take_requests(&mut self, count: usize) -> Vec<InboundId> {
+        let events = self.events();
+        assert_eq!(events.len(), count, "{events:?}");
+        let id = |event| match event {
+            Event::Request { id, .. } => id,
+            other => panic!("{other:?}"),
+        };
+        events.into_iter().map(id).collect()
+    }
+
     /// How the one call that has ended ended.
     pub(super) fn take_response(&mut self) -> (OutboundId, Outcome) {
         let mut found = None;
@@ -375,6 +386,7 @@ pub(super) fn kind_of(event: &Event) -> &'static str {
         Event::Cancelled { .. } => "cancelled",
         Event::Notification { .. } => "notification",
         Event::Progress { .. } => "progress",
+        Event::InputRequired { .. } => "input required",
         Event::Response { .. } => "response",
         Event::Stray { .. } => "stray",
         Event::Misbehaved { .. } => "misbehaved",

@@ -30,8 +30,20 @@ fn call_of(id: i64, bytes: usize) -> std::string::String {
 /// The numbers that the documentation of this crate promises.
 #[test]
 fn the_defaults_are_the_documented_ones() {
-    let Limits { frame, depth, inbound_requests, outbound_requests, output, events, stall, drain, strikes } =
-        Limits::default();
+    let Limits {
+        frame,
+        depth,
+        inbound_requests,
+        outbound_requests,
+        subscriptions,
+        subscribed_uris,
+        output,
+        events,
+        stall,
+        drain,
+        strikes,
+    } = Limits::default();
+    assert_eq!((subscriptions, subscribed_uris), (1024, 1024));
     assert_eq!((frame, depth, inbound_requests, outbound_requests), (16 << 20, 128, 256, 1024));
     assert_eq!((output, events, stall, drain, strikes), (8 << 20, 8 << 20, secs(60), secs(30), 100));
 }
@@ -195,8 +207,10 @@ fn requests_in_work_are_bounded() {
         server.tell(&call(&json!(id)));
         ids.push(server.take_request().0);
     }
-    assert!(!server.conn.wants_input());
-    assert_eq!(server.offer(b"x"), 0);
+    server.tell(&call(&json!(999)));
+    assert!(server.events().is_empty(), "it waits for a place");
+    assert!(server.conn.wants_input(), "pings and cancels are read on");
+    server.tell(&cancelled(&json!(999)));
     let options = CallOptions { within: Some(ids[0]), ..CallOptions::default() };
     server.request(&body("roots/list", &json!({})), &options).unwrap();
     server.frames();

@@ -12,3 +12,4 @@ mod lifecycle;
 mod limits;
 mod progress;
 mod requests;
+mod waiting;

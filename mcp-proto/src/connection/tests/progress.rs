@@ -16,7 +16,7 @@ fn server_with_token(version: ProtocolVersion, token: &Value) -> (Node, InboundI
         "params": {"name": "t", "_meta": {"progressToken": token}}}));
     let (id, _, meta) = server.take_request();
     assert_eq!(serde_json::to_value(meta.token.unwrap()).unwrap(), *token);
-    assert_eq!(meta.log_level, LoggingLevel::Info);
+    assert_eq!(meta.log_level, Some(LoggingLevel::Info));
     (server, id)
 }
 

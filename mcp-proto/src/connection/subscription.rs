@@ -1,0 +1,182 @@
+//! Subscriptions: who wants to hear of which changes, and what they have not been told yet.
+//!
+//! Specification: `subscriptions/listen` (2026-07-28), `resources/subscribe` and the list-changed notifications before. Both
+//! are level-triggered: what has changed is a set, encoded only when the output has room, so it is never lost and never grows
+//! beyond what was subscribed to.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+
+use super::error::RespondError;
+use super::event::{About, Change, InboundId, Origin, OutboundId};
+use super::inbound::Effect;
+use super::lifecycle::Phase;
+use super::{Connection, Side};
+use crate::jsonrpc::{Body, Message, RequestId, Tail};
+use crate::model::{
+    AcknowledgedParams, Capability, Era, RequestMetaObject, ResourceUpdatedParams, SubscriptionFilter, meta_key,
+};
+
+/// What is subscribed to on this connection, and what has changed of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Changes {
+    /// Opened by `subscriptions/listen`, with what was granted.
+    listens: BTreeMap<InboundId, Listen>,
+    /// The legacy era's session as a whole.
+    session: Pending,
+    /// What `resources/subscribe` asked for.
+    uris: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Listen {
+    wire: RequestId,
+    origin: Origin,
+    granted: SubscriptionFilter,
+    pending: Pending,
+}
+
+/// What has changed and was not told.
+#[derive(Clone, Debug, Default)]
+struct Pending {
+    tools: bool,
+    prompts: bool,
+    resources: bool,
+    uris: BTreeSet<String>,
+}
+
+impl Pending {
+    fn note(&mut self, change: &Change) {
+        match change {
+            Change::Tools => self.tools = true,
+            Change::Prompts => self.prompts = true,
+            Change::Resources => self.resources = true,
+            Change::Resource(uri) => {
+                self.uris.insert(uri.clone());
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<Body> {
+        for (pending, method) in [
+            (&mut self.tools, "notifications/tools/list_changed"),
+            (&mut self.prompts, "notifications/prompts/list_changed"),
+            (&mut self.resources, "notifications/resources/list_changed"),
+        ] {
+            if core::mem::take(pending) {
+                return Body::empty(method).ok();
+            }
+        }
+        let uri = self.uris.pop_first()?;
+        Body::new("notifications/resources/updated", &ResourceUpdatedParams::new(uri)).ok()
+    }
+}
+
+impl Changes {
+    /// Forgets a subscription, if the request was one.
+    pub(super) fn end(&mut self, id: InboundId) {
+        self.listens.remove(&id);
+    }
+}
+
+impl Connection {
+    pub(super) fn open_subscription(
+        &mut self,
+        id: InboundId,
+        granted: &SubscriptionFilter,
+    ) -> Result<(), RespondError> {
+        let request = self.requests.live(id).ok_or(RespondError::Gone)?;
+        let Effect::Listen(asked) = &request.effect else { return Err(RespondError::NotInThisRevision) };
+        if self.changes.listens.contains_key(&id) {
+            return Err(RespondError::Gone);
+        }
+        let granted = asked.intersection(granted);
+        let (wire, origin) = (request.wire.clone(), request.origin);
+        if let Ok(body) =
+            Body::new("notifications/subscriptions/acknowledged", &AcknowledgedParams::new(granted.clone()))
+        {
+            self.transmit(origin, About::Within(id), body.finish(&subscription_tail(&wire), None));
+        }
+        self.changes.listens.insert(id, Listen { wire, origin, granted, pending: Pending::default() });
+        Ok(())
+    }
+
+    pub(super) fn note_change(&mut self, change: &Change) {
+        let Side::Server(config) = &self.side else { return };
+        for listen in self.changes.listens.values_mut() {
+            let granted = &listen.granted;
+            let wanted = match change {
+                Change::Tools => granted.tools_list_changed == Some(true),
+                Change::Prompts => granted.prompts_list_changed == Some(true),
+                Change::Resources => granted.resources_list_changed == Some(true),
+                Change::Resource(uri) => granted.resource_subscriptions.as_ref().is_some_and(|uris| uris.contains(uri)),
+            };
+            if wanted {
+                listen.pending.note(change);
+            }
+        }
+        let declared = match change {
+            Change::Tools => config.capabilities.offers(Capability::ToolsListChanged),
+            Change::Prompts => config.capabilities.offers(Capability::PromptsListChanged),
+            Change::Resources => config.capabilities.offers(Capability::ResourcesListChanged),
+            Change::Resource(uri) => self.changes.uris.contains(uri),
+        };
+        if declared && self.lifecycle.version.is_some_and(|version| version.era() == Era::Legacy) {
+            self.changes.session.note(change);
+        }
+    }
+
+    /// Puts what has changed into the output while that has room.
+    pub(super) fn tell_changes(&mut self) {
+        if self.lifecycle.phase == Phase::Operating {
+            while !self.output.is_full()
+                && let Some(body) = self.changes.session.take()
+            {
+                self.transmit(Origin::STREAM, About::Notice, body.finish(&Tail::default(), None));
+            }
+        }
+        for (id, listen) in &mut self.changes.listens {
+            while !self.output.is_full()
+                && let Some(body) = listen.pending.take()
+            {
+                let frame = body.finish(&subscription_tail(&listen.wire), None);
+                self.output.push(super::Transmit {
+                    origin: listen.origin,
+                    about: About::Within(*id),
+                    last: false,
+                    frame,
+                });
+            }
+        }
+    }
+
+    /// What an answer given by the application means for subscriptions.
+    pub(super) fn note_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Subscribe(uri) if self.changes.uris.len() < self.limits.subscribed_uris => {
+                self.changes.uris.insert(uri);
+            }
+            Effect::Unsubscribe(uri) => {
+                self.changes.uris.remove(&uri);
+                self.changes.session.uris.remove(&uri);
+            }
+            Effect::Subscribe(_) | Effect::None | Effect::MayRequireInput | Effect::Listen(_) => {}
+        }
+    }
+
+    /// The call of ours that a notification belongs to: the `subscriptions/listen` whose id it carries.
+    pub(super) fn subscription_of(&mut self, message: &Message) -> Option<OutboundId> {
+        if self.is_server() || self.era() != Some(Era::Modern) {
+            return None;
+        }
+        let meta = RequestMetaObject::read(message.meta()?.as_str()).ok()?;
+        let id = self.call_of(&meta.subscription_id?)?;
+        let now = self.now;
+        self.calls.get_mut(id)?.hear(now);
+        Some(id)
+    }
+}
+
+fn subscription_tail(wire: &RequestId) -> Tail {
+    Tail::default().with_meta(None, |meta| meta.put(meta_key::SUBSCRIPTION_ID, wire))
+}
