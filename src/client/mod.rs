@@ -151,8 +151,9 @@ impl Client {
         self.inner.child.as_ref()
     }
 
-    /// Closes the connection: open calls may end within 2 s, then they fail. A child process is shut down, at most by
-    /// force, and its exit returned; see [`process::Shutdown`](crate::process::Shutdown) for how long that takes.
+    /// Closes the connection: open calls may end within 2 s, then they fail; what is written then may take 2 s more. A child
+    /// process is shut down, at most by force, and its exit returned; see [`process::Shutdown`](crate::process::Shutdown)
+    /// for how long that takes.
     pub async fn close(self) -> Option<Exit> {
         self.inner.shared.command(|state, now| state.connection.close(now, GRACE));
         self.inner.shared.ended().await;

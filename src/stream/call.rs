@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use mcp_proto::model::Progress;
-use mcp_proto::{Body, CallOptions, Message, Meta, OutboundId, Scope, Wanted, Why};
+use mcp_proto::{
+    Body, CallOptions, Deadlines, Message, Meta, OutboundId, RequestError, Scope, TimedOut, Timestamp, Wanted, Why,
+};
 
 use super::shared::{Shared, Waiter};
 use crate::{Error, Result};
@@ -22,6 +24,8 @@ pub(crate) struct Call {
     options: CallOptions,
     on_progress: Option<OnProgress>,
     step: Step,
+    /// Since when it waits to be sent.
+    waits_since: Option<Timestamp>,
 }
 
 enum Step {
@@ -33,7 +37,14 @@ enum Step {
 
 impl Call {
     pub(crate) fn new(shared: Arc<Shared>, what: String, body: Body) -> Self {
-        Self { shared, what, options: CallOptions::default(), on_progress: None, step: Step::Unsent(body) }
+        Self {
+            shared,
+            what,
+            options: CallOptions::default(),
+            on_progress: None,
+            step: Step::Unsent(body),
+            waits_since: None,
+        }
     }
 
     pub(crate) fn options(&mut self) -> &mut CallOptions {
@@ -52,6 +63,13 @@ impl Call {
     fn send(&mut self, body: Body, cx: &Context<'_>) -> Poll<Result<()>> {
         let waker = cx.waker().clone();
         let options = self.options.clone();
+        let since = *self.waits_since.get_or_insert_with(|| self.shared.now());
+        let (Deadlines::Call { idle: patience, .. } | Deadlines::Stream { first: patience }) = options.deadlines;
+        if self.shared.now() >= since + patience {
+            // The queue was full for as long as it may be silent.
+            let error = RequestError::TimedOut(TimedOut::Idle(patience));
+            return Poll::Ready(Err(Error::Request { what: self.what.clone(), error }));
+        }
         let sent = self.shared.command(|state, now| match state.connection.request(now, body, options) {
             Ok(id) => {
                 state.waiters.insert(id, Waiter { waker: Some(waker), ..Waiter::default() });
@@ -59,7 +77,7 @@ impl Call {
             }
             Err(refused) => {
                 if refused.why == Why::Full {
-                    state.writable.push(waker);
+                    state.waiting.push((Some(since + patience), waker));
                 }
                 Err(refused)
             }

@@ -17,7 +17,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::line::LineBuffer;
 use mcp_proto::{InboundId, Limits, Message, Origin, Timestamp};
 
-use super::handling::{BoxFuture, Handling, Reply, Service, Work, contain, handle_contained};
+use super::handling::{BoxFuture, Handling, Reply, Service, Work, contain};
+use super::notifications::Notifications;
 use super::shared::{Inbound, Shared, Turn};
 use crate::runtime::Spawn;
 
@@ -39,8 +40,6 @@ const WRITE: usize = 64 * 1024;
 const BATCH: usize = 64;
 /// How long flushing, closing and reading to the peer's end may take once the connection is over.
 const LINGER: Duration = Duration::from_secs(2);
-/// Notifications that wait for a slow handler; then the oldest goes.
-const NOTIFICATIONS: usize = 1024;
 
 /// What the driver needs besides a reader and a writer.
 pub(crate) struct Parts<R> {
@@ -82,7 +81,7 @@ pub(crate) struct Driver<Rd, Wr, R: Spawn> {
     flushed: bool,
     /// Answers of handlers that were finished in place, until there is room for them.
     replies: VecDeque<(InboundId, Reply)>,
-    notifications: Arc<Mutex<Notifications>>,
+    notifications: Notifications,
     /// The armed sleep and when it ends. Re-armed only for an earlier moment.
     sleep: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
     /// Set at the connection's end: when patience ends, too.
@@ -148,7 +147,7 @@ where
             written: 0,
             flushed: true,
             replies: VecDeque::new(),
-            notifications: Arc::default(),
+            notifications: Notifications::default(),
             sleep: None,
             linger: None,
         }
@@ -242,7 +241,8 @@ where
                 while state.connection.poll_transmit().is_some() {}
             }
             state.take_events(&mut turn);
-            (state.closed.is_some(), state.connection.wants_input(), state.connection.poll_timeout())
+            state.expire_waiting(now, &mut turn);
+            (state.closed.is_some(), state.connection.wants_input(), state.next_timeout())
         });
         // Reading may go on: that takes another turn, so that the reader is asked and knows whom to wake.
         turn.resumed = wants_input && !self.wants_input;
@@ -263,7 +263,8 @@ where
         for remark in turn.remarks {
             tracing::debug!(?remark, "the peer did something odd");
         }
-        self.notify(turn.notifications);
+        let Parts { runtime, shared, service, .. } = &self.parts;
+        self.notifications.handle(runtime, shared, service, turn.notifications);
         // When several are ready at once, all but one are started beside each other.
         let last = turn.requests.len().saturating_sub(1);
         for (at, request) in turn.requests.into_iter().enumerate() {
@@ -290,27 +291,6 @@ where
             Handling::Blocking(future) => {
                 let work = Work::new(id, Arc::clone(shared), cancel, future);
                 runtime.spawn_blocking(Box::new(move || futures_lite::future::block_on(work)));
-            }
-        }
-    }
-
-    /// Queues notifications for the one task that handles them in order; starts it if it is not at work.
-    fn notify(&mut self, messages: Vec<Message>) {
-        for message in messages {
-            let Ok(Some(handling)) = contain(|| self.parts.service.notified(&self.parts.shared, message)) else {
-                continue;
-            };
-            let (dropped, idle) = {
-                let mut queue = lock(&self.notifications);
-                let dropped = if queue.waiting.len() >= NOTIFICATIONS { queue.waiting.pop_front() } else { None };
-                queue.waiting.push_back(handling);
-                (dropped, !std::mem::replace(&mut queue.at_work, true))
-            };
-            if dropped.is_some() {
-                tracing::warn!("a notification was dropped: its handler does not keep up");
-            }
-            if idle {
-                self.parts.runtime.spawn(handle_notifications(Arc::clone(&self.notifications)));
             }
         }
     }
@@ -425,31 +405,6 @@ impl<Rd, Wr, R: Spawn> Drop for Driver<Rd, Wr, R> {
         });
         turn.wakers.into_iter().for_each(std::task::Waker::wake);
     }
-}
-
-/// What waits to be handled, in order.
-#[derive(Default)]
-struct Notifications {
-    waiting: VecDeque<BoxFuture<()>>,
-    at_work: bool,
-}
-
-async fn handle_notifications(queue: Arc<Mutex<Notifications>>) {
-    loop {
-        let next = {
-            let mut queue = lock(&queue);
-            let next = queue.waiting.pop_front();
-            queue.at_work = next.is_some();
-            next
-        };
-        let Some(handling) = next else { return };
-        handle_contained(handling).await;
-    }
-}
-
-fn lock(queue: &Mutex<Notifications>) -> std::sync::MutexGuard<'_, Notifications> {
-    // Nothing can panic while it is held.
-    queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 trait MinSome {

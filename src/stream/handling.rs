@@ -115,7 +115,7 @@ impl Future for Work {
         let waker = cx.waker().clone();
         let refused = this.shared.command(|state, now| {
             if state.connection.is_output_full() && !this.cancel.is_cancelled() {
-                state.writable.push(waker);
+                state.waiting.push((None, waker));
                 return Err(reply);
             }
             Ok((state.answer(now, this.id, reply), waker))

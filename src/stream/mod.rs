@@ -3,6 +3,7 @@
 mod call;
 mod driver;
 mod handling;
+mod notifications;
 mod shared;
 
 use std::future::poll_fn;

@@ -28,8 +28,8 @@ pub(crate) struct State {
     pub(crate) waiters: BTreeMap<OutboundId, Waiter>,
     /// The handlers at work, so that they can be told that their request was cancelled.
     handlers: BTreeMap<InboundId, Arc<Cancel>>,
-    /// Who waits for room in a queue.
-    pub(crate) writable: Vec<Waker>,
+    /// Who waits for room in a queue, and until when; without an end it is the connection that gives up.
+    pub(crate) waiting: Vec<(Option<Timestamp>, Waker)>,
     /// Who waits for the handshake, or for the end.
     pub(crate) watchers: Vec<Waker>,
     pub(crate) facts: Option<Facts>,
@@ -86,7 +86,7 @@ impl Shared {
             connection,
             waiters: BTreeMap::new(),
             handlers: BTreeMap::new(),
-            writable: Vec::new(),
+            waiting: Vec::new(),
             watchers: Vec::new(),
             facts: None,
             closed: None,
@@ -170,14 +170,30 @@ impl State {
                         turn.wakers.extend(waiter.waker.take());
                     }
                 }
-                Event::Writable => turn.wakers.append(&mut self.writable),
+                Event::Writable => turn.wakers.extend(self.waiting.drain(..).map(|(_, waker)| waker)),
                 Event::Closed { reason, .. } => {
                     self.closed = Some(reason);
-                    turn.wakers.append(&mut self.writable);
+                    turn.wakers.extend(self.waiting.drain(..).map(|(_, waker)| waker));
                     turn.wakers.append(&mut self.watchers);
                 }
                 remark => turn.remarks.push(remark),
             }
+        }
+    }
+
+    /// When the driver has to look again: for the connection, or because somebody has waited long enough for room.
+    pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
+        let waiting = self.waiting.iter().filter_map(|(until, _)| *until).min();
+        [self.connection.poll_timeout(), waiting].into_iter().flatten().min()
+    }
+
+    /// Wakes those who have waited long enough for room.
+    pub(crate) fn expire_waiting(&mut self, now: Timestamp, turn: &mut Turn) {
+        let is_over = |until: &Option<Timestamp>| until.is_some_and(|until| until <= now);
+        if self.waiting.iter().any(|(until, _)| is_over(until)) {
+            let (expired, waiting): (Vec<_>, _) = self.waiting.drain(..).partition(|(until, _)| is_over(until));
+            self.waiting = waiting;
+            turn.wakers.extend(expired.into_iter().map(|(_, waker)| waker));
         }
     }
 

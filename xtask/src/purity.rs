@@ -32,13 +32,16 @@ pub(crate) fn step() -> Result<Outcome, Failure> {
 
 /// Links the core into a module: all of it, used or not, and std only for what a module needs besides.
 fn link(target: &Path) -> Result<PathBuf, Failure> {
-    let built = target.join(WASM).join("release");
+    let (built, host) = (target.join(WASM).join("release"), target.join("release"));
     let (core, module) = (built.join("libmcp_proto.rlib"), built.join("mcp_proto_whole.wasm"));
     // The core comes twice: as the dependency, of which the linker takes what is used, and whole.
     let flags = ["--no-gc-sections", "--allow-multiple-definition", "--whole-archive"];
     Run::new("rustc --edition 2024 --crate-type cdylib --crate-name whole -C opt-level=1 -C panic=abort")
         .args(["--target", WASM, "-L"])
         .arg(format!("dependency={}", built.join("deps").display()))
+        // Derive macros of the dependencies are built for the host.
+        .arg("-L")
+        .arg(format!("dependency={}", host.join("deps").display()))
         .arg("--extern")
         .arg(format!("mcp_proto={}", core.display()))
         .args(flags.map(|flag| format!("-Clink-arg={flag}")))

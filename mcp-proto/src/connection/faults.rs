@@ -5,8 +5,9 @@ use core::time::Duration;
 
 use super::Connection;
 use super::error::{CloseReason, Rule};
-use super::event::{Event, Origin};
-use crate::jsonrpc::{ErrorObject, Message};
+use super::event::{About, Event, Origin};
+use crate::jsonrpc::{ErrorObject, Message, refusal};
+use crate::model::UnreadableId;
 
 impl Connection {
     /// Takes a batch (specification 2025-03-26: basic, Batching): each message by itself, each reply by itself. True if it
@@ -59,5 +60,24 @@ impl Connection {
         if self.strikes_until > self.now + minute {
             self.die(CloseReason::Misbehaved);
         }
+    }
+
+    /// Answers something that did not become a request. `id` is JSON text.
+    pub(super) fn refuse(&mut self, origin: Origin, id: Option<&str>, error: &ErrorObject) {
+        let id = match (id, self.version().map(|version| version.rules().unreadable_id)) {
+            (Some(id), _) => Some(id),
+            (None, Some(UnreadableId::Omitted)) => None,
+            (None, Some(UnreadableId::Null) | None) => Some("null"),
+        };
+        let mut frame = refusal(id, error);
+        if frame.len() > self.limits.frame {
+            // It quotes something overlong of the peer's: the text goes first, then the id.
+            let short = ErrorObject::new(error.code, "refused");
+            frame = refusal(id, &short);
+            if frame.len() > self.limits.frame {
+                frame = refusal(Some("null"), &short);
+            }
+        }
+        self.transmit(origin, About::Refusal, frame);
     }
 }

@@ -48,7 +48,7 @@ use super::{Connection, Side};
 use crate::jsonrpc::{Body, ErrorCode, ErrorObject, Message, Tail};
 use crate::model::{
     DiscoverResult, Era, Implementation, InitializeParams, InitializeResult, LoggingLevel, ProtocolVersion,
-    RequestMetaObject, Sender, SetLevelParams, UnsupportedVersionData, meta_key, method_rule,
+    RequestMetaObject, Sender, UnsupportedVersionData, meta_key, method_rule,
 };
 
 /// Where the connection stands.
@@ -351,16 +351,6 @@ impl Connection {
         }
     }
 
-    /// Answers `logging/setLevel`.
-    pub(super) fn on_set_level(&mut self, message: &Message) -> Result<Body, ErrorObject> {
-        let params: SetLevelParams = message
-            .params()
-            .decode()
-            .map_err(|error| ErrorObject::invalid_params(format!("logging/setLevel: {error}")))?;
-        self.lifecycle.log_level = Some(params.level);
-        Ok(Body::empty_result())
-    }
-
     fn unsupported(&self, asked: &str) -> ErrorObject {
         let ours = self.versions().iter().map(ToString::to_string).collect::<Vec<_>>();
         ErrorObject::unsupported_protocol_version(ours, asked.chars().take(100).collect::<String>())
@@ -373,14 +363,6 @@ impl Connection {
         self.lifecycle.version = Some(version);
         self.lifecycle.peer.clone_from(&peer);
         self.events.push(Event::Ready { era: version.era(), version, peer });
-    }
-
-    /// From which severity on the client wants log messages, in the legacy era.
-    pub(super) fn log_level(&self) -> LoggingLevel {
-        self.lifecycle.log_level.unwrap_or(match &self.side {
-            Side::Server(config) => config.log_level,
-            Side::Client(_) => LoggingLevel::Debug,
-        })
     }
 
     fn versions(&self) -> &[ProtocolVersion] {

@@ -7,6 +7,7 @@ mod event;
 mod faults;
 mod inbound;
 mod lifecycle;
+mod logging;
 mod outbound;
 mod queue;
 mod rounds;
@@ -36,9 +37,9 @@ use self::queue::{Events, Output};
 use self::subscription::Changes;
 use self::timer::{Timer, Timers};
 use crate::Timestamp;
-use crate::jsonrpc::{Body, ErrorObject, Kind, Message, refusal};
+use crate::jsonrpc::{Body, ErrorObject, Kind, Message};
 use crate::line::LineBuffer;
-use crate::model::{Era, Progress, ProtocolVersion, SubscriptionFilter, UnreadableId};
+use crate::model::{Era, Progress, ProtocolVersion, SubscriptionFilter};
 
 /// One side of one MCP connection: a pure function of what it is told and when.
 ///
@@ -523,25 +524,6 @@ impl Connection {
             return;
         }
         self.output.push(Transmit { origin, about, last: false, frame });
-    }
-
-    /// Answers something that did not become a request. `id` is JSON text.
-    fn refuse(&mut self, origin: Origin, id: Option<&str>, error: &ErrorObject) {
-        let id = match (id, self.version().map(|version| version.rules().unreadable_id)) {
-            (Some(id), _) => Some(id),
-            (None, Some(UnreadableId::Omitted)) => None,
-            (None, Some(UnreadableId::Null) | None) => Some("null"),
-        };
-        let mut frame = refusal(id, error);
-        if frame.len() > self.limits.frame {
-            // It quotes something overlong of the peer's: the text goes first, then the id.
-            let short = ErrorObject::new(error.code, "refused");
-            frame = refusal(id, &short);
-            if frame.len() > self.limits.frame {
-                frame = refusal(Some("null"), &short);
-            }
-        }
-        self.transmit(origin, About::Refusal, frame);
     }
 }
 

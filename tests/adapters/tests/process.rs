@@ -287,3 +287,25 @@ fn outside_of_a_runtime_is_an_error_and_no_panic() {
     };
     assert!(error.to_string().contains("runtime"), "{error}");
 }
+
+/// The queue is full of calls that have a minute; a call behind them has not.
+#[tokio::test]
+async fn a_call_behind_a_full_queue_has_its_deadline() {
+    use std::task::{Context, Waker};
+
+    let client = soon(mcp_tokio::spawn(Command::new(PEER).arg("deaf").shutdown(BRISK))).await.unwrap();
+    let text = "x".repeat(1 << 20);
+    let mut calls = Vec::new();
+    for _ in 0..16 {
+        let mut call = Box::pin(client.call_tool("echo", json!({ "text": text })).into_future());
+        assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        calls.push(call);
+        tokio::task::yield_now().await;
+    }
+    let error = soon(client.ping().idle(Duration::from_millis(300)).into_future()).await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    soon(client.close()).await.unwrap();
+    for call in calls {
+        assert!(soon(call).await.unwrap_err().is_closed());
+    }
+}

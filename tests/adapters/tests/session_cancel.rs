@@ -302,3 +302,35 @@ async fn a_flood_of_given_up_calls_leaves_nothing() {
     calls.shutdown().await;
     until(|| gone.load(Ordering::SeqCst) == before + 255).await;
 }
+
+/// Specification: basic/utilities/ping (MUST respond promptly), basic/utilities/cancellation.
+#[tokio::test]
+async fn with_all_places_taken_pings_and_cancellations_are_still_served() {
+    struct Count(Arc<AtomicUsize>);
+    impl Drop for Count {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let (begun, gone) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counts, ends) = (Arc::clone(&begun), Arc::clone(&gone));
+    let waits = Tool::new("waits", "", move || {
+        counts.fetch_add(1, Ordering::SeqCst);
+        let count = Count(Arc::clone(&ends));
+        async move {
+            std::future::pending::<()>().await;
+            drop(count);
+        }
+    });
+    let client = soon(mcp_tokio::pair(Server::new("full", "1").tool(waits))).await.unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..256 {
+        let client = client.clone();
+        calls.spawn(async move { client.call_tool("waits", ()).await });
+    }
+    until(|| begun.load(Ordering::SeqCst) == 256).await;
+    let ping = soon(client.ping().idle(Duration::from_secs(2)).into_future()).await;
+    assert!(ping.is_ok(), "{ping:?}");
+    calls.shutdown().await;
+    until(|| gone.load(Ordering::SeqCst) == 256).await;
+}
