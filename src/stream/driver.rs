@@ -116,7 +116,7 @@ where
                 return Poll::Ready(());
             }
             busy |= this.watch_hangup(cx);
-            busy |= this.arm(deadline.min_some(this.linger), cx);
+            busy |= this.arm([deadline, this.linger].into_iter().flatten().min(), cx);
             if !busy {
                 return Poll::Pending;
             }
@@ -404,16 +404,5 @@ impl<Rd, Wr, R: Spawn> Drop for Driver<Rd, Wr, R> {
             turn.wakers.append(&mut state.watchers);
         });
         turn.wakers.into_iter().for_each(std::task::Waker::wake);
-    }
-}
-
-trait MinSome {
-    /// The smaller of two moments that may both be missing.
-    fn min_some(self, other: Self) -> Self;
-}
-
-impl MinSome for Option<Timestamp> {
-    fn min_some(self, other: Self) -> Self {
-        [self, other].into_iter().flatten().min()
     }
 }
