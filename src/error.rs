@@ -39,6 +39,8 @@ pub enum Error {
     Respond(RespondError),
     /// The connection ended, and not in the ordinary way.
     Closed(CloseReason),
+    /// The server ended at the question which era it speaks, and was not asked again without.
+    DiedOfProbe,
     /// The server is not well defined; each line says what to change.
     Definition(Vec<String>),
     /// A start hook failed.
@@ -92,6 +94,7 @@ impl fmt::Display for Error {
             Self::Structured(error) => error.fmt(f),
             Self::Respond(error) => error.fmt(f),
             Self::Closed(reason) => reason.fmt(f),
+            Self::DiedOfProbe => f.write_str("the server ended when it was asked which protocol revisions it speaks"),
             Self::Definition(faults) => write!(f, "the server is not well defined: {}", faults.join("; ")),
             Self::Start(error) => write!(f, "the start hook failed: {error}"),
             Self::Pages { what, read } => write!(f, "{what} does not end: gave up after {read} pages"),
@@ -110,7 +113,7 @@ impl std::error::Error for Error {
             Self::Respond(error) => Some(error),
             Self::Closed(reason) => Some(reason),
             Self::Io(error) => Some(error),
-            Self::Send { .. } | Self::Definition(_) | Self::Start(_) | Self::Pages { .. } => None,
+            Self::Send { .. } | Self::DiedOfProbe | Self::Definition(_) | Self::Start(_) | Self::Pages { .. } => None,
         }
     }
 }

@@ -88,9 +88,8 @@ pub async fn spawn(command: impl Into<Command>) -> mcp::Result<Client> {
 /// As with [`spawn`].
 pub async fn spawn_with(command: impl Into<Command>, client: ClientBuilder) -> mcp::Result<Client> {
     let runtime = Tokio::current()?;
-    let (child, stdin, stdout) = command.into().spawn()?;
-    let (reader, writer) = (open::child_output(stdout)?, open::child_input(stdin)?);
-    mcp::stream::connect(runtime, reader, writer, Some(child), client).await
+    let open = |stdin, stdout| Ok((open::child_output(stdout)?, open::child_input(stdin)?));
+    mcp::stream::spawn(runtime, command.into(), client, open).await
 }
 
 /// A server and a client of it in one process, joined in memory: for tests, and for tools that need no process of their own.

@@ -30,6 +30,7 @@ use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
 ///     .on_log(|entry| eprintln!("{}: {}", entry.level, entry.data));
 /// # drop(client);
 /// ```
+#[derive(Clone)]
 #[must_use = "connect it"]
 pub struct ClientBuilder {
     config: ClientConfig,
@@ -39,7 +40,7 @@ pub struct ClientBuilder {
 type Answering = Arc<dyn Fn(&Message) -> Result<BoxFuture<Reply>, ErrorObject> + Send + Sync>;
 type Telling = Arc<dyn Fn(Notification) -> BoxFuture<()> + Send + Sync>;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Callbacks {
     elicit: Option<Answering>,
     sample: Option<Answering>,
@@ -137,7 +138,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The revisions that are acceptable; the newest of them is asked for. Every legacy one unless set.
+    /// The revisions that are acceptable, of one era or of both. With both, a server that does not know the question which it
+    /// speaks is taken for a legacy one. Those of the legacy era unless set.
     pub fn versions(mut self, versions: impl IntoIterator<Item = ProtocolVersion>) -> Self {
         self.config.versions = versions.into_iter().collect();
         self
@@ -146,6 +148,12 @@ impl ClientBuilder {
     /// Other bounds than the usual ones.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.config.limits);
+        self
+    }
+
+    /// The same client, for a server that does not survive being asked which era it speaks.
+    pub(crate) fn legacy_only(mut self) -> Self {
+        self.config.versions.retain(|version| version.era() == mcp_proto::Era::Legacy);
         self
     }
 
@@ -166,21 +174,23 @@ impl fmt::Debug for ClientBuilder {
 
 impl Service for Callbacks {
     fn handle(&self, _: &Arc<Shared>, request: Inbound) -> Handling {
-        let answering = match request.message.method() {
+        match self.answer(&request.message) {
+            Ok(future) => Handling::InPlace(future),
+            Err(error) => Handling::Now(Err(error)),
+        }
+    }
+
+    fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {
+        let answering = match question.method() {
             "elicitation/create" => &self.elicit,
             "sampling/createMessage" => &self.sample,
             "roots/list" if !self.roots.is_empty() => {
-                return Handling::Now(encode(&ListRootsResult::new().with_roots(self.roots.clone())));
+                let reply = encode(&ListRootsResult::new().with_roots(self.roots.clone()));
+                return Ok(Box::pin(std::future::ready(reply)));
             }
             _ => &None,
         };
-        match answering {
-            None => Handling::Now(Err(ErrorObject::method_not_found(request.message.method()))),
-            Some(answering) => match answering(&request.message) {
-                Ok(future) => Handling::InPlace(future),
-                Err(error) => Handling::Now(Err(error)),
-            },
-        }
+        answering.as_ref().ok_or_else(|| ErrorObject::method_not_found(question.method()))?(question)
     }
 
     fn notified(&self, _: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>> {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use mcp_proto::model::Progress;
+use mcp_proto::model::{LoggingLevel, Progress};
 use mcp_proto::{CallOptions, Deadlines};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -66,6 +66,13 @@ impl<T> Request<T> {
         if let Ok(call) = &mut self.call {
             call.on_progress(Box::new(on_progress));
         }
+        self
+    }
+
+    /// Asks for log messages about this request, from this severity on. In the stateless era (2026-07-28) there are none
+    /// without; before, [`Client::set_log_level`](crate::Client::set_log_level) asks for them once.
+    pub fn log_level(mut self, level: LoggingLevel) -> Self {
+        self.options(|options| options.log_level = Some(level));
         self
     }
 

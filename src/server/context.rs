@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::rounds::Round;
 use crate::client::Request;
 use crate::schema;
 use crate::stream::{Call, Cancel, Inbound, Shared, notify};
@@ -36,12 +37,14 @@ struct Inner {
     meta: Box<RequestMeta>,
     cancel: Arc<Cancel>,
     states: Arc<States>,
+    /// Where questions go in the era in which the client cannot be asked directly.
+    round: Option<Arc<Round>>,
 }
 
 impl Context {
-    pub(crate) fn new(shared: &Arc<Shared>, request: Inbound, states: Arc<States>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, request: Inbound, states: Arc<States>, round: Option<Arc<Round>>) -> Self {
         let Inbound { id, message, meta, cancel } = request;
-        Self { inner: Arc::new(Inner { shared: Arc::clone(shared), id, message, meta, cancel, states }) }
+        Self { inner: Arc::new(Inner { shared: Arc::clone(shared), id, message, meta, cancel, states, round }) }
     }
 
     /// The server's state of type `T`: what was given to [`Server::state`](crate::Server::state) or came from its start
@@ -149,8 +152,9 @@ impl Context {
 
     /// Asks the person at the client to fill in a form; waits up to an hour for that.
     ///
-    /// `key` names the question within this request. A handler that asks twice uses two keys, so that it can be run again
-    /// with the answers at hand by a client of the newer, stateless revisions.
+    /// `key` names the question within this request; a handler that asks twice uses two keys. With a client of the stateless
+    /// era (2026-07-28) the handler ends at the question and is run again from its beginning when the answer is there, so
+    /// what it does before asking must bear to be done twice. Questions asked side by side go out together.
     ///
     /// ```
     /// # async fn example(ctx: mcp::Context) -> mcp::Result<String> {
@@ -182,6 +186,14 @@ impl Context {
     /// When the client did not declare the capability, the request is over, or the answer does not come or is no `T`.
     pub async fn ask<T: DeserializeOwned>(&self, key: &str, method: &str, params: &impl Serialize) -> Result<T> {
         let what = format!("{method} ({key})");
+        if let Some(round) = &self.inner.round {
+            if let Some(answer) = round.answer(key) {
+                return T::deserialize(answer).map_err(|error| Error::Result { what, error });
+            }
+            round.ask(key, Body::new(method, params)?);
+            // The question goes out in place of an answer, and this run ends here; the client's next try brings the answer.
+            return std::future::pending().await;
+        }
         let call = Call::new(Arc::clone(&self.inner.shared), what, Body::new(method, params)?);
         let mut request = Request::<T>::new(Ok(call));
         request.options(|options| {

@@ -3,6 +3,7 @@
 mod context;
 mod life;
 mod output;
+mod rounds;
 mod tool;
 
 use std::collections::BTreeMap;
@@ -12,15 +13,16 @@ use std::sync::{Arc, OnceLock};
 use mcp_proto::model::{
     Implementation, ListToolsParams, ListToolsResult, ServerCapabilities, Supported, ToolsCapability,
 };
-use mcp_proto::{Body, ErrorObject, Limits, Message, ServerConfig};
+use mcp_proto::{Body, ErrorObject, Limits, Message, ProtocolVersion, ServerConfig};
 
 pub(crate) use self::context::States;
 pub use self::context::{Context, Form, Steps, accepted};
 pub(crate) use self::life::Lease;
 use self::life::Life;
 pub use self::output::{Json, ToolError, ToolOutput};
+use self::rounds::{Asking, Round};
 pub use self::tool::{IntoTool, Tool, ToolHandler};
-use crate::stream::{BoxFuture, Handling, Inbound, Service, Shared};
+use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
 use crate::{Error, Result};
 
 /// What a server offers. A cheap handle: clones share it, and one may serve any number of connections.
@@ -50,21 +52,23 @@ struct Definition {
     /// Where each tool stands, by its name.
     by_name: BTreeMap<String, usize>,
     faults: Vec<String>,
-    /// The answer to `tools/list`, encoded once.
-    list: OnceLock<Result<Body, String>>,
+    /// The answers to `tools/list`, encoded once: for revisions without and with caching fields.
+    list: [OnceLock<Result<Body, String>>; 2],
 }
 
 /// Building.
 impl Server {
     /// A server that offers nothing yet.
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
-        let config = Arc::new(ServerConfig::new(Implementation::new(name, version)));
+        let mut config = ServerConfig::new(Implementation::new(name, version));
+        config.versions = ProtocolVersion::ALL.to_vec();
+        let config = Arc::new(config);
         let definition = Definition {
             config,
             tools: Vec::new(),
             by_name: BTreeMap::new(),
             faults: Vec::new(),
-            list: OnceLock::new(),
+            list: Default::default(),
         };
         Self { definition: Arc::new(definition), life: Life::default() }
     }
@@ -74,7 +78,7 @@ impl Server {
     pub fn tool(mut self, tool: impl IntoTool) -> Self {
         let tool = tool.into_tool();
         let definition = self.definition_mut();
-        definition.list = OnceLock::new();
+        definition.list = Default::default();
         let name = tool.definition().name.clone();
         definition.faults.extend(tool::name_fault(&name));
         if definition.by_name.insert(name.clone(), definition.tools.len()).is_some() {
@@ -203,10 +207,15 @@ struct Serving {
 impl Service for Serving {
     fn handle(&self, shared: &Arc<Shared>, request: Inbound) -> Handling {
         match request.message.method() {
-            "tools/list" => Handling::Now(self.definition.list_tools(&request.message).map(Into::into)),
+            "tools/list" => Handling::Now(self.definition.list_tools(&request).map(Into::into)),
             "tools/call" => self.call_tool(shared, request),
             method => Handling::Now(Err(ErrorObject::method_not_found(method))),
         }
+    }
+
+    fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {
+        // A server's own requests are answered or not; no client asks back.
+        Err(ErrorObject::method_not_found(question.method()))
     }
 
     fn notified(&self, _: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>> {
@@ -223,35 +232,50 @@ impl Serving {
         let Some(tool) = self.definition.by_name.get(name).and_then(|at| self.definition.tools.get(*at)) else {
             return Handling::Now(Err(ErrorObject::invalid_params(format!("unknown tool: {name}"))));
         };
-        let context = Context::new(shared, request, Arc::clone(&self.states));
+        let round = match Round::of(&request.message, request.meta.version) {
+            Ok(round) => round,
+            Err(error) => return Handling::Now(Err(error)),
+        };
+        let asking = |handler: BoxFuture<Reply>| match &round {
+            Some(round) => Box::pin(Asking::new(handler, Arc::clone(round))),
+            None => handler,
+        };
+        let context = Context::new(shared, request, Arc::clone(&self.states), round.clone());
         if tool.is_blocking() {
             // Also the decoding of its arguments happens over there; it may be user code that blocks.
             let tool = Arc::clone(tool);
-            return Handling::Blocking(Box::pin(async move {
+            return Handling::Blocking(asking(Box::pin(async move {
                 match tool.run(context) {
                     Ok(future) => future.await,
                     Err(reply) => reply,
                 }
-            }));
+            })));
         }
         match tool.run(context) {
-            Ok(future) => Handling::InPlace(future),
+            Ok(future) => Handling::InPlace(asking(future)),
             Err(reply) => Handling::Now(reply),
         }
     }
 }
 
 impl Definition {
-    fn list_tools(&self, message: &Message) -> Result<Body, ErrorObject> {
+    fn list_tools(&self, request: &Inbound) -> Result<Body, ErrorObject> {
+        let message = &request.message;
         let params: ListToolsParams =
             message.params().decode().map_err(|error| ErrorObject::invalid_params(format!("tools/list: {error}")))?;
         if params.cursor.is_some() {
             // All tools fit on one page, so no cursor ever came from here.
             return Err(ErrorObject::invalid_params("tools/list: params.cursor is not one of this server's"));
         }
-        let list = self.list.get_or_init(|| {
+        let caches = request.meta.version.rules().result_type;
+        let list = self.list[usize::from(caches)].get_or_init(|| {
             let tools = self.tools.iter().map(|tool| tool.definition().clone()).collect::<Vec<_>>();
-            Body::result(&ListToolsResult::new().with_tools(tools)).map_err(|error| error.to_string())
+            let mut result = ListToolsResult::new().with_tools(tools);
+            if caches {
+                // Required from 2026-07-28 on; fresh for no time, since tools may come and go.
+                result = result.with_ttl_ms(0).with_cache_scope("private");
+            }
+            Body::result(&result).map_err(|error| error.to_string())
         });
         list.clone().map_err(ErrorObject::internal)
     }

@@ -264,6 +264,9 @@ where
             tracing::debug!(?remark, "the peer did something odd");
         }
         let Parts { runtime, shared, service, .. } = &self.parts;
+        for questions in turn.questions {
+            runtime.spawn(super::questions::answer(Arc::clone(shared), Arc::clone(service), questions));
+        }
         self.notifications.handle(runtime, shared, service, turn.notifications);
         // When several are ready at once, all but one are started beside each other.
         let last = turn.requests.len().saturating_sub(1);

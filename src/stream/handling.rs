@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use mcp_proto::{Body, ErrorObject, InboundId, Message, Meta, ResultKind};
+use mcp_proto::{Body, ErrorObject, InboundId, InputRequired, Message, Meta, ResultKind};
 
 use super::shared::{Cancel, Inbound, Shared, State};
 use crate::Timestamp;
@@ -18,6 +18,9 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) trait Service: Send + Sync + 'static {
     /// Prepares the answer. Runs outside the lock; must not block.
     fn handle(&self, shared: &Arc<Shared>, request: Inbound) -> Handling;
+
+    /// Prepares the answer to a question that came instead of an answer to a request of ours.
+    fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject>;
 
     /// Prepares what a notification leads to, if anything. They run one after the other.
     fn notified(&self, shared: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>>;
@@ -36,15 +39,17 @@ pub(crate) enum Handling {
 /// The answer to a request.
 pub(crate) type Reply = Result<Answer, ErrorObject>;
 
-/// A result and the keys of its `_meta`.
-pub(crate) struct Answer {
-    pub(crate) body: Body,
-    pub(crate) meta: Meta,
+/// What a handler has to say.
+pub(crate) enum Answer {
+    /// A result and the keys of its `_meta`.
+    Result { body: Body, meta: Meta },
+    /// It needs to know more first.
+    Question(InputRequired),
 }
 
 impl From<Body> for Answer {
     fn from(body: Body) -> Self {
-        Self { body, meta: None }
+        Self::Result { body, meta: None }
     }
 }
 
@@ -52,9 +57,10 @@ impl State {
     /// Sends an answer. One that nobody wants any more is dropped. See `handler_ended` for what it returns.
     #[must_use]
     pub(crate) fn answer(&mut self, now: Timestamp, id: InboundId, reply: Reply) -> Option<Arc<Cancel>> {
-        // Gone: cancelled or closed meanwhile. Too large: the peer already has an error in its place.
+        // Gone: cancelled or closed meanwhile. Too large, or the client cannot be asked: it has an error in its place.
         let _ = match reply {
-            Ok(answer) => self.connection.respond(now, id, ResultKind::Complete, answer.body, answer.meta),
+            Ok(Answer::Result { body, meta }) => self.connection.respond(now, id, ResultKind::Complete, body, meta),
+            Ok(Answer::Question(input)) => self.connection.require_input(now, id, &input),
             Err(error) => self.connection.reject(now, id, &error),
         };
         self.handler_ended(id, now)

@@ -4,10 +4,13 @@ mod call;
 mod driver;
 mod handling;
 mod notifications;
+mod questions;
 mod shared;
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
+use std::process::{ChildStdin, ChildStdout};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -16,10 +19,10 @@ use mcp_proto::{CloseReason, Connection, Start};
 
 pub(crate) use self::call::{Call, notify};
 use self::driver::{Driver, Parts, Role};
-pub(crate) use self::handling::{BoxFuture, Handling, Reply, Service};
+pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service};
 pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared};
 use crate::client::{Client, ClientBuilder};
-use crate::process::Child;
+use crate::process::{Child, Command};
 use crate::runtime::Spawn;
 use crate::server::Server;
 use crate::{Error, Result};
@@ -100,6 +103,37 @@ where
     Ok(client)
 }
 
+/// Starts a server as a child process and connects a client to it. `open` makes the child's pipes asynchronous.
+///
+/// A server of the legacy era that ends at the question which era it speaks is started once more and not asked.
+///
+/// This is what the adapters are made of; with them at hand, call theirs.
+///
+/// # Errors
+///
+/// When the child cannot be started, or the handshake fails or does not end in time.
+pub async fn spawn<R, Rd, Wr>(
+    runtime: R,
+    command: Command,
+    client: ClientBuilder,
+    open: impl Fn(ChildStdin, ChildStdout) -> io::Result<(Rd, Wr)>,
+) -> Result<Client>
+where
+    R: Spawn,
+    Rd: AsyncRead + Unpin + Send + 'static,
+    Wr: AsyncWrite + Unpin + Send + 'static,
+{
+    let start = |client: ClientBuilder| {
+        let (child, stdin, stdout) = command.spawn()?;
+        let (reader, writer) = open(stdin, stdout)?;
+        Ok::<_, io::Error>(connect(runtime.clone(), reader, writer, Some(child), client))
+    };
+    match start(client.clone())?.await {
+        Err(Error::DiedOfProbe) => start(client.legacy_only())?.await,
+        connected => connected,
+    }
+}
+
 fn share<R: Spawn>(runtime: &R, connection: impl FnOnce(crate::Timestamp) -> Connection) -> Arc<Shared> {
     let clock = runtime.clone();
     Shared::new(connection(runtime.now()), move || clock.now())
@@ -112,6 +146,7 @@ impl Shared {
             let waker = cx.waker().clone();
             self.with(|state| match (&state.facts, &state.closed) {
                 (Some(facts), _) => Poll::Ready(Ok(facts.clone())),
+                (None, Some(_)) if state.died_of_probe => Poll::Ready(Err(Error::DiedOfProbe)),
                 (None, Some(reason)) => Poll::Ready(Err(Error::Closed(reason.clone()))),
                 (None, None) => {
                     state.watchers.push(waker);

@@ -15,6 +15,8 @@ use mcp_proto::{
     Timestamp,
 };
 
+use super::questions::Questions;
+
 /// Shared by the driver and every handle of one connection.
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -34,6 +36,8 @@ pub(crate) struct State {
     pub(crate) watchers: Vec<Waker>,
     pub(crate) facts: Option<Facts>,
     pub(crate) closed: Option<CloseReason>,
+    /// Whether it ended before the server's era was known.
+    pub(crate) died_of_probe: bool,
     /// Whether the transport's output is closed, so that the peer has seen our end.
     pub(crate) output_closed: bool,
     /// Woken by whoever changes the connection.
@@ -66,6 +70,7 @@ pub(crate) struct Turn {
     pub(crate) wakers: Vec<Waker>,
     pub(crate) requests: Vec<Inbound>,
     pub(crate) notifications: Vec<Message>,
+    pub(crate) questions: Vec<Questions>,
     /// Worth a line in the log: strays and broken rules.
     pub(crate) remarks: Vec<Event>,
     /// What may hold wakers, to be dropped.
@@ -90,6 +95,7 @@ impl Shared {
             watchers: Vec::new(),
             facts: None,
             closed: None,
+            died_of_probe: false,
             output_closed: false,
             driver: None,
         };
@@ -155,6 +161,7 @@ impl State {
                     }
                 }
                 Event::Notification { message, .. } => turn.notifications.push(message),
+                Event::InputRequired { id, requests } => turn.questions.push(Questions { call: id, requests }),
                 Event::Progress { id, progress } => {
                     if let Some(waiter) = self.waiters.get_mut(&id) {
                         if waiter.progress.len() >= PROGRESS_KEPT {
@@ -171,7 +178,8 @@ impl State {
                     }
                 }
                 Event::Writable => turn.wakers.extend(self.waiting.drain(..).map(|(_, waker)| waker)),
-                Event::Closed { reason, .. } => {
+                Event::Closed { reason, while_probing } => {
+                    self.died_of_probe = while_probing && reason == CloseReason::PeerClosed;
                     self.closed = Some(reason);
                     turn.wakers.extend(self.waiting.drain(..).map(|(_, waker)| waker));
                     turn.wakers.append(&mut self.watchers);

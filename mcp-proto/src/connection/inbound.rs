@@ -292,13 +292,15 @@ impl Connection {
             token: token.clone(),
             log_level,
         });
+        // On a subscription nothing is told but changes.
+        let is_listen = matches!(effect, Effect::Listen(_));
         let request = Request {
             origin,
             wire,
             version,
             peer,
-            log_level,
-            token,
+            log_level: log_level.filter(|_| !is_listen),
+            token: token.filter(|_| !is_listen),
             last_progress: None,
             nested: 0,
             cancelled: false,

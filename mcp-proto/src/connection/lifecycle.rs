@@ -280,6 +280,9 @@ impl Connection {
 
     fn legacy_terms(&mut self, message: &Message) -> Result<Terms, ErrorObject> {
         let method = message.method();
+        if self.is_modern_only() {
+            return Err(self.not_modern(message));
+        }
         let broken = match (self.lifecycle.phase, method) {
             (Phase::Operating | Phase::AwaitingInitialized, "initialize") if self.is_server() => Rule::SecondInitialize,
             (Phase::Operating | Phase::AwaitingInitialized, _) => {
@@ -287,9 +290,6 @@ impl Connection {
                 self.check_method(method, version)?;
                 let log_level = self.is_server().then(|| self.log_level());
                 return Ok(Terms { version, peer: self.lifecycle.peer.clone(), log_level });
-            }
-            (Phase::AwaitingInitialize, "initialize") if self.newest(Era::Legacy).is_none() => {
-                return Err(self.unsupported("initialize"));
             }
             (_, "ping") | (Phase::AwaitingInitialize, "initialize") => {
                 return Ok(Terms { version: ProtocolVersion::V2024_11_05, peer: None, log_level: None });
@@ -349,6 +349,21 @@ impl Connection {
         if self.lifecycle.phase == Phase::AwaitingInitialized {
             self.lifecycle.phase = Phase::Operating;
         }
+    }
+
+    /// Whether this is a server to which nothing but the modern era can be spoken.
+    pub(super) fn is_modern_only(&self) -> bool {
+        let is_modern = self.version().map_or(self.newest(Era::Legacy).is_none(), |it| it.era() == Era::Modern);
+        self.is_server() && is_modern
+    }
+
+    /// The error for a request without a revision where there is only the modern era.
+    fn not_modern(&self, message: &Message) -> ErrorObject {
+        if message.method() != "initialize" {
+            return ErrorObject::invalid_params(format!("_meta lacks {:?}", meta_key::PROTOCOL_VERSION));
+        }
+        let asked = message.params().decode::<InitializeParams>().map(|params| params.protocol_version);
+        self.unsupported(&asked.unwrap_or_default())
     }
 
     fn unsupported(&self, asked: &str) -> ErrorObject {

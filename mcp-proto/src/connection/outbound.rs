@@ -93,6 +93,15 @@ pub(super) enum Purpose {
 const OURS: [&str; 4] =
     ["initialize", "notifications/initialized", "notifications/cancelled", "notifications/progress"];
 
+/// What only the core sends in the modern era, through subscriptions: `changed` and `grant` lead to it.
+const BY_SUBSCRIPTION: [&str; 5] = [
+    "notifications/tools/list_changed",
+    "notifications/prompts/list_changed",
+    "notifications/resources/list_changed",
+    "notifications/resources/updated",
+    "notifications/subscriptions/acknowledged",
+];
+
 /// Deadlines are rounded up to this, so that many calls share one wake-up.
 const ROUNDING: Duration = Duration::from_millis(16);
 
@@ -138,6 +147,8 @@ impl Calls {
     pub(super) fn rewire(&mut self, id: OutboundId) -> Option<RequestId> {
         let call = self.open.get_mut(&id)?;
         call.wire = self.next_wire;
+        // A new token: its progress begins anew.
+        call.last_progress = None;
         self.next_wire += 1;
         self.by_wire.insert(call.wire, id);
         Some(RequestId::Number(call.wire))
@@ -347,7 +358,13 @@ impl Connection {
         if let Err(why) = self.may_send(&body, within).and_then(|()| self.may_notify(&body, within)) {
             return Err(self.not_sent(why, body));
         }
-        let wanted = within.map_or(Some(self.log_level()), |id| self.requests.log_level(id));
+        let version = within.and_then(|id| self.requests.version(id)).or(self.version());
+        let wanted = if self.is_server() && version.is_some_and(|version| version.era() == Era::Modern) {
+            within.and_then(|id| self.requests.log_level(id))
+        } else {
+            // The session's level, which may have changed since the request came.
+            Some(self.log_level())
+        };
         if let Some(level) = body.level()
             && (wanted.is_none_or(|wanted| level < wanted) || self.output.is_full())
         {
@@ -394,11 +411,13 @@ impl Connection {
             return Err(Why::Closed);
         }
         let asker = within.and_then(|id| self.requests.version(id));
-        if self.is_server() && asker.or(self.version()).is_some_and(|version| version.era() == Era::Modern) {
+        if self.is_modern_only() || self.is_server() && asker.is_some_and(|version| version.era() == Era::Modern) {
             // Servers of the modern era send no requests; they answer with a question instead.
             return Err(Why::NotInThisRevision);
         }
-        if self.lifecycle.phase != Phase::Operating && body.method() != "ping" {
+        // While the era is unknown not even a ping can be written: one of the eras has none.
+        let may_ping = self.lifecycle.phase != Phase::Probing && body.method() == "ping";
+        if self.lifecycle.phase != Phase::Operating && !may_ping {
             return Err(Why::NotReady);
         }
         if let Some(rule) = self.version().and_then(|version| method_rule(body.method(), version)) {
@@ -426,9 +445,8 @@ impl Connection {
             Phase::AwaitingInitialized if body.level().is_some() => {}
             _ => return Err(Why::NotReady),
         }
-        let Some(rule) = asker.or(self.version()).and_then(|version| method_rule(body.method(), version)) else {
-            return Ok(());
-        };
+        let Some(version) = asker.or(self.version()) else { return Ok(()) };
+        let Some(rule) = method_rule(body.method(), version) else { return Ok(()) };
         let rule = rule.map_err(|_| Why::NotInThisRevision)?;
         let declared = match &self.side {
             Side::Client(config) => config.capabilities.offers(rule.needs),
@@ -436,6 +454,8 @@ impl Connection {
         };
         if !self.is_ours(rule.sender) {
             Err(Why::NotInThisRevision)
+        } else if BY_SUBSCRIPTION.contains(&body.method()) && version.era() == Era::Modern {
+            Err(Why::NotYours)
         } else if declared {
             Ok(())
         } else {

@@ -10,7 +10,7 @@ use mcp::process::Command;
 use mcp::{Client, Context, Json, Server, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How many calls `peer many` makes, and after how many of them it first looks at the memory.
 const MANY: usize = 10_000;
@@ -31,6 +31,7 @@ async fn main() -> ExitCode {
             flood(lines.parse().expect("a number of lines"));
             mcp_tokio::serve_stdio(server()).await
         }
+        ["touchy"] => touchy(),
         ["deaf"] => deaf().await,
         ["stubborn"] => stubborn().await,
         ["client", mode, tool] => client(mode, tool).await,
@@ -47,6 +48,25 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends at a first line that is not `initialize`, as some servers of the legacy era do; else answers every call.
+fn touchy() -> mcp::Result<()> {
+    let mut out = std::io::stdout();
+    for (at, line) in std::io::stdin().lock().lines().enumerate() {
+        let message: Value = serde_json::from_str(&line?).expect("a line of JSON");
+        if at == 0 && message["method"] != "initialize" {
+            break;
+        }
+        let result = match message["method"].as_str() {
+            Some("initialize") => json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {} },
+                "serverInfo": { "name": "touchy", "version": "1" } }),
+            Some("tools/call") => json!({ "content": [] }),
+            _ => continue,
+        };
+        writeln!(out, "{}", json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))?;
+    }
+    Ok(())
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -134,7 +154,7 @@ async fn linger() -> mcp::Result<()> {
 /// Answers `initialize` by hand and hears `notifications/initialized`.
 fn handshake() -> std::io::Result<()> {
     let mut lines = std::io::stdin().lock().lines();
-    let request: serde_json::Value = serde_json::from_str(&lines.next().expect("initialize")?)?;
+    let request: Value = serde_json::from_str(&lines.next().expect("initialize")?)?;
     let result = json!({
         "protocolVersion": request["params"]["protocolVersion"],
         "capabilities": { "tools": {} },

@@ -56,6 +56,8 @@ TEXTS = (
 """What has to come back from `echo` as it was."""
 
 CELLS = {}
+# What 2026-07-28 does not have: ping, and a level of the session.
+LEGACY_ONLY = {"ping", "logging"}
 """Name to cell, in the order they run."""
 
 
@@ -74,9 +76,15 @@ def check(holds, otherwise):
 class Peer:
     """The server under test: how to start one and talk to it."""
 
-    def __init__(self, command, reference):
+    def __init__(self, command, reference, modern):
         self.command = command
         self.reference = reference
+        self.modern = modern
+
+    @property
+    def label(self):
+        """What the cells are called."""
+        return "python-client-modern" if self.modern else "python-client"
 
     @asynccontextmanager
     async def connect(self, prefix=(), **options):
@@ -89,7 +97,8 @@ class Peer:
 
         program, *arguments = [*prefix, *self.command]
         server = StdioServerParameters(command=program, args=arguments)
-        async with Client(server, mode="legacy", message_handler=watch, **options) as client:
+        mode = "auto" if self.modern else "legacy"
+        async with Client(server, mode=mode, message_handler=watch, **options) as client:
             yield client
         check(not faults, f"the server wrote what is no message: {faults[:1]}")
 
@@ -118,7 +127,8 @@ async def cell_initialize(peer):
     async with peer.connect() as client:
         info = client.server_info
         print(f"python-client: {client.protocol_version} with {info.name} {info.version}", file=sys.stderr)
-        check(client.protocol_version == "2025-11-25", f"negotiated {client.protocol_version}")
+        expected = "2026-07-28" if peer.modern else "2025-11-25"
+        check(client.protocol_version == expected, f"negotiated {client.protocol_version}")
         check(info.name and info.version, f"no name or no version: {info}")
         check(client.server_capabilities.tools is not None, "no tools capability")
 
@@ -335,10 +345,10 @@ async def run(peer, names):
         try:
             with anyio.fail_after(DEADLINE):
                 await CELLS[name](peer)
-            print(f"cell python-client/{name} ok", flush=True)
+            print(f"cell {peer.label}/{name} ok", flush=True)
         except Exception as error:
             failed += 1
-            print(f"cell python-client/{name} FAILED: {reason(error)}", flush=True)
+            print(f"cell {peer.label}/{name} FAILED: {reason(error)}", flush=True)
     faulthandler.cancel_dump_traceback_later()
     return failed
 
@@ -346,12 +356,15 @@ async def run(peer, names):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", action="store_true", help="the server is server.py")
+    parser.add_argument("--modern", action="store_true", help="speak 2026-07-28 with a server that does")
     parser.add_argument("--only", action="append", choices=sorted(CELLS), help="run this cell alone (repeatable)")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="starts the server, with its arguments")
     options = parser.parse_args()
     if not options.command:
         parser.error("which server?")
-    failed = anyio.run(run, Peer(options.command, options.reference), options.only or CELLS)
+    peer = Peer(options.command, options.reference, options.modern)
+    cells = options.only or [name for name in CELLS if not (options.modern and name in LEGACY_ONLY)]
+    failed = anyio.run(run, peer, cells)
     sys.exit(1 if failed else 0)
 
 

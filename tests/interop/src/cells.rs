@@ -27,15 +27,30 @@ pub(crate) async fn run(python: &str) -> ExitCode {
             }
         }
     }
-    failed |= !python_client(python);
+    for (name, outcome) in modern_python_server(python).await {
+        let name = format!("rust-client-modern/python-server/{name}");
+        match outcome {
+            Ok(()) => println!("cell {name} ok"),
+            Err(why) => {
+                println!("cell {name} FAILED: {}", why.replace('\n', " "));
+                failed = true;
+            }
+        }
+    }
+    failed |= !python_client(python, &[]);
+    failed |= !python_client(python, &["--modern"]);
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// A Python client against our server. It prints its cells itself.
-fn python_client(python: &str) -> bool {
+fn python_client(python: &str, options: &[&str]) -> bool {
     let ours = std::env::current_exe().unwrap_or_else(|_| "mcp-interop".into());
-    let status =
-        std::process::Command::new(python).arg("tests/interop/python/client.py").arg(&ours).arg("serve").status();
+    let status = std::process::Command::new(python)
+        .arg("tests/interop/python/client.py")
+        .args(options)
+        .arg(&ours)
+        .arg("serve")
+        .status();
     match status {
         Ok(status) => status.success(),
         Err(error) => {
@@ -85,6 +100,43 @@ async fn python_server(python: &str) -> Vec<(&'static str, Outcome)> {
         cells.push((version.as_str(), within(negotiates(python, version)).await));
     }
     cells
+}
+
+/// The same in the stateless era, as far as it has it: no ping, no level of the session, and the Python server's `ask` does
+/// not know how to ask there.
+async fn modern_python_server(python: &str) -> Vec<(&'static str, Outcome)> {
+    let logs = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&logs);
+    let builder = Client::builder("interop", "1.0")
+        .versions(ProtocolVersion::ALL)
+        .on_log(move |entry| heard.lock().expect("no panic under it").push(entry.data));
+    let client = match within(connect(python, builder)).await {
+        Ok(client) => client,
+        Err(why) => return vec![("discover", Err(why))],
+    };
+    let mut cells = vec![("discover", expect("revision", &client.version(), &ProtocolVersion::V2026_07_28))];
+    cells.push(("list", within(list(&client)).await));
+    cells.push(("call", within(call(&client)).await));
+    cells.push(("structured", within(structured(&client)).await));
+    cells.push(("progress", within(progress(&client)).await));
+    cells.push(("tool_error", within(tool_error(&client)).await));
+    cells.push(("invalid_arguments", within(invalid_arguments(&client)).await));
+    cells.push(("cancellation", within(cancellation(&client)).await));
+    cells.push(("deadline", within(deadline(&client)).await));
+    cells.push(("logging", within(logging_of_a_request(&client, &logs)).await));
+    cells.push(("unknown_method", within(unknown_method(&client)).await));
+    cells.push(("concurrent", within(concurrent(&client)).await));
+    cells.push(("shutdown", within(shutdown(client)).await));
+    cells
+}
+
+async fn logging_of_a_request(client: &Client, logs: &Mutex<Vec<Value>>) -> Outcome {
+    client.call_tool("log", json!({ "text": "not asked for" })).await.map_err(text)?;
+    client.call_tool("log", json!({ "text": "hi" })).log_level(LoggingLevel::Info).await.map_err(text)?;
+    while logs.lock().expect("no panic under it").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    expect("logs", &*logs.lock().expect("no panic under it"), &vec![json!("hi")])
 }
 
 async fn connect(python: &str, builder: ClientBuilder) -> Result<Client, String> {
@@ -148,12 +200,12 @@ async fn invalid_arguments(client: &Client) -> Outcome {
 
 async fn cancellation(client: &Client) -> Outcome {
     let call = client.call_tool("slow", json!({ "seconds": 30 })).into_future();
-    // The first poll sends it; the ping behind it proves that the server has read it. Dropping the call cancels it.
+    // The first poll sends it; the call behind it proves that the server has read it. Dropping the first cancels it.
     let mut call = Box::pin(call);
     tokio::select! {
         biased;
         ended = &mut call => return Err(format!("slow ended by itself: {ended:?}")),
-        pong = client.ping().into_future() => drop(pong.map_err(text)?),
+        echoed = client.call_tool("echo", json!({ "text": "read?" })).into_future() => drop(echoed.map_err(text)?),
     }
     drop(call);
     // The server's handler ends a moment after the notification; it is asked until it has.
@@ -172,7 +224,7 @@ async fn deadline(client: &Client) -> Outcome {
         Err(error) if error.is_timeout() => {}
         other => return Err(format!("not a time-out: {other:?}")),
     }
-    client.ping().await.map(drop).map_err(text)
+    client.call_tool("echo", json!({ "text": "still there?" })).await.map(drop).map_err(text)
 }
 
 async fn elicitation(client: &Client) -> Outcome {

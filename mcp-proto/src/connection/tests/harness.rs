@@ -88,8 +88,12 @@ impl Node {
     }
 
     pub(super) fn server(config: ServerConfig) -> Self {
+        Self::server_from(config, Start::Handshake)
+    }
+
+    pub(super) fn server_from(config: ServerConfig, start: Start) -> Self {
         let limits = config.limits.clone();
-        Self::new(Connection::server(Arc::new(config), Start::Handshake, BEGIN), limits)
+        Self::new(Connection::server(Arc::new(config), start, BEGIN), limits)
     }
 
     fn new(conn: Connection, limits: Limits) -> Self {
@@ -237,7 +241,7 @@ impl Node {
         self.answered(id, sent)
     }
 
-    fn answered(&mut self, id: InboundId, sent: Result<(), RespondError>) -> Result<(), RespondError> {
+    pub(super) fn answered(&mut self, id: InboundId, sent: Result<(), RespondError>) -> Result<(), RespondError> {
         if matches!(sent, Ok(()) | Err(RespondError::TooLarge)) {
             self.working.remove(&id);
         }

@@ -10,6 +10,7 @@ mod faults;
 mod harness;
 mod lifecycle;
 mod limits;
+mod modern;
 mod progress;
 mod requests;
 mod waiting;

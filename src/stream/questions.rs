@@ -1,0 +1,69 @@
+//! Questions that a server asks instead of answering (stateless era): all are answered side by side by the client's callbacks,
+//! then the request goes on.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use mcp_proto::{Body, ErrorObject, Message, OutboundId};
+
+use super::handling::{Answer, BoxFuture, Reply, Service, contain};
+use super::shared::Shared;
+
+/// What one request needs to be answered before it goes on.
+pub(crate) struct Questions {
+    pub(crate) call: OutboundId,
+    pub(crate) requests: BTreeMap<String, Message>,
+}
+
+/// Answers the questions and sends the request again; if one of them gets no answer, the request is given up.
+pub(super) async fn answer(shared: Arc<Shared>, service: Arc<dyn Service>, questions: Questions) {
+    let Questions { call, requests } = questions;
+    let begin = |message: &Message| contain(|| service.answer(message)).and_then(|answer| answer);
+    let mut open: Vec<(String, Option<BoxFuture<Reply>>)> = Vec::new();
+    let mut answers = BTreeMap::new();
+    let mut refused = None;
+    for (key, message) in &requests {
+        match begin(message) {
+            Ok(future) => open.push((key.clone(), Some(future))),
+            Err(error) => refused = Some(error),
+        }
+    }
+    if refused.is_none() {
+        refused = poll_fn(|cx| {
+            for (key, slot) in &mut open {
+                let Some(future) = slot else { continue };
+                match contain(|| future.as_mut().poll(cx)) {
+                    Ok(Poll::Pending) => {}
+                    Ok(Poll::Ready(reply)) => {
+                        *slot = None;
+                        match reply {
+                            Ok(Answer::Result { body, .. }) => {
+                                answers.insert(std::mem::take(key), body);
+                            }
+                            Ok(Answer::Question(_)) => return Poll::Ready(Some(unanswerable())),
+                            Err(error) => return Poll::Ready(Some(error)),
+                        }
+                    }
+                    Err(error) => return Poll::Ready(Some(error)),
+                }
+            }
+            if open.iter().all(|(_, slot)| slot.is_none()) { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await;
+    }
+    drop(open);
+    supply(&shared, call, &answers, refused);
+}
+
+fn supply(shared: &Shared, call: OutboundId, answers: &BTreeMap<String, Body>, refused: Option<ErrorObject>) {
+    shared.command(|state, now| match refused {
+        None => drop(state.connection.supply_input(now, call, answers)),
+        Some(error) => state.connection.cancel(now, call, &error.message),
+    });
+}
+
+fn unanswerable() -> ErrorObject {
+    ErrorObject::internal("a question cannot be answered with a question")
+}
