@@ -7,6 +7,7 @@ use super::Connection;
 use super::error::CloseReason;
 use super::event::Event;
 use super::lifecycle::Phase;
+use super::subscription::Changes;
 use super::timer::{Timer, Timers};
 use crate::line::LineBuffer;
 
@@ -25,14 +26,16 @@ impl Connection {
         let reason = self.ending.take().unwrap_or(reason);
         self.output.clear();
         self.fail_calls(&reason);
-        for id in self.requests.end_all() {
-            self.events.push(Event::Cancelled { id, reason: Some(format!("{reason}")) });
-        }
         self.finish(reason);
     }
 
     fn finish(&mut self, reason: CloseReason) {
         self.closed = true;
+        // Subscriptions are no work, so some may be open even if everything else has finished.
+        for id in self.requests.end_all() {
+            self.events.push(Event::Cancelled { id, reason: Some(format!("{reason}")) });
+        }
+        self.changes = Changes::default();
         self.lines = LineBuffer::new(self.limits.frame);
         self.timers = Timers::default();
         let while_probing = self.lifecycle.phase == Phase::Probing;

@@ -133,6 +133,19 @@ pub enum Change {
     Resource(String),
 }
 
+impl Change {
+    /// The change that a notification tells of, if it does.
+    pub fn of(notification: &Message) -> Option<Self> {
+        Some(match notification.method() {
+            "notifications/tools/list_changed" => Self::Tools,
+            "notifications/prompts/list_changed" => Self::Prompts,
+            "notifications/resources/list_changed" => Self::Resources,
+            "notifications/resources/updated" => Self::Resource(notification.uri()?.into()),
+            _ => return None,
+        })
+    }
+}
+
 /// Whether somebody listens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {

@@ -356,7 +356,7 @@ impl Connection {
             "notifications/initialized" if self.is_server() && self.lifecycle.phase != Phase::AwaitingInitialize => {
                 self.on_initialized();
             }
-            _ if self.lifecycle.phase == Phase::AwaitingInitialize && !is_modern(&message) => {
+            _ if self.lifecycle.phase == Phase::AwaitingInitialize && !self.speaks_modern() && !is_modern(&message) => {
                 self.misbehaved(Rule::NotInitialized, message.text());
             }
             _ => {
@@ -381,6 +381,7 @@ impl Connection {
         if !self.is_server()
             && self.era() == Some(Era::Modern)
             && let Some(call) = self.call_of(&key.1)
+            && self.calls.get_mut(call).is_some_and(|call| call.is_listen)
         {
             // So a server ends a subscription.
             return self.end_call(call, Err(RequestError::Cancelled));
@@ -455,6 +456,7 @@ impl Connection {
         let kind = match (kind, request.version.rules().result_type) {
             (ResultKind::Complete, _) => "complete",
             (ResultKind::Other(kind), true) => kind,
+            (ResultKind::InputRequired, _) if request.may_require_input() => "input_required",
             _ => return Err(RespondError::NotInThisRevision),
         };
         self.send_finished(id, kind, body, Tail::default(), meta)

@@ -252,7 +252,15 @@ impl Connection {
     /// On whose terms a request is to be served, or the error that answers it.
     pub(super) fn terms(&mut self, message: &Message, meta: &RequestMetaObject<'_>) -> Result<Terms, ErrorObject> {
         let says_version = meta.protocol_version.is_some() || meta.fault(meta_key::PROTOCOL_VERSION).is_some();
-        if says_version && self.is_server() { self.modern_terms(message, meta) } else { self.legacy_terms(message) }
+        if says_version && self.is_server() {
+            return self.modern_terms(message, meta);
+        }
+        let is_handshake = self.lifecycle.phase != Phase::AwaitingInitialize || message.method() == "initialize";
+        if !is_handshake && meta.client_capabilities.is_some() {
+            // Only requests of the modern era say this.
+            return Err(self.not_modern(message));
+        }
+        self.legacy_terms(message)
     }
 
     /// A request of the modern era brings its own terms (specification 2026-07-28: basic). Judged in this order: the
@@ -355,6 +363,11 @@ impl Connection {
     pub(super) fn is_modern_only(&self) -> bool {
         let is_modern = self.version().map_or(self.newest(Era::Legacy).is_none(), |it| it.era() == Era::Modern);
         self.is_server() && is_modern
+    }
+
+    /// Whether a handshake may never come.
+    pub(super) fn speaks_modern(&self) -> bool {
+        self.newest(Era::Modern).is_some()
     }
 
     /// The error for a request without a revision where there is only the modern era.

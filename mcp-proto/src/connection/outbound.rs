@@ -67,6 +67,8 @@ pub(super) struct Call {
     pub(super) again: Option<Box<Again>>,
     /// Whether a question is passed on to the application as the response.
     pub(super) returns_questions: bool,
+    /// Whether it is a subscription: those alone the server may cancel.
+    pub(super) is_listen: bool,
     within: Option<InboundId>,
     wants_progress: Wanted,
     last_progress: Option<f64>,
@@ -175,6 +177,7 @@ impl Calls {
             purpose,
             again: None,
             returns_questions: false,
+            is_listen: false,
             within: options.within,
             wants_progress: options.progress,
             last_progress: None,
@@ -307,6 +310,7 @@ impl Connection {
         };
         let may_be_asked =
             version.is_some_and(|version| version.era() == Era::Modern) && MAY_REQUIRE_INPUT.contains(&body.method());
+        let is_listen = body.method() == "subscriptions/listen";
         let returns_questions = may_be_asked && options.rounds == Rounds::Return;
         let again = (may_be_asked && !returns_questions).then(|| {
             let (body, options) = (body.clone(), options.clone());
@@ -320,6 +324,7 @@ impl Connection {
         if let Some(call) = self.calls.get_mut(id) {
             call.again = again;
             call.returns_questions = returns_questions;
+            call.is_listen = is_listen;
         }
         self.transmit(Origin::STREAM, About::Call(id), frame);
         Ok(id)

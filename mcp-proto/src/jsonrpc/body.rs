@@ -8,11 +8,15 @@ use core::ops::Range;
 
 use serde::Serialize;
 use serde::ser::Error as _;
+use serde_json::{Map, Value};
 
 use super::error::ErrorObject;
 use super::id::RequestId;
+use super::message::{Json, Kind, Message};
+use super::scan::members;
 use super::tail::Tail;
-use crate::model::LoggingLevel;
+use crate::connection::Meta;
+use crate::model::{LoggingLevel, meta_key};
 
 /// One outbound message without its id and without the members that belong to the core.
 ///
@@ -87,6 +91,62 @@ impl Body {
     /// The result `{}`.
     pub fn empty_result() -> Self {
         Self { open: br#"{"jsonrpc":"2.0","result":{"#.to_vec(), method: 0..0, level: None }
+    }
+
+    /// A message passed on as it came, and the keys of its `_meta`: for gateways. Its parameters or result are not decoded,
+    /// and no member is lost; what belongs to a connection (the id, `resultType`, the core's keys of `_meta`) is left to the
+    /// connection that sends it.
+    ///
+    /// # Errors
+    ///
+    /// When it is malformed, an error, or has a `_meta` that cannot be read.
+    pub fn forward(message: &Message) -> Result<(Self, Meta), EncodeError> {
+        let failed = |why: &str| EncodeError::new(message.method(), Why::Serde(serde_json::Error::custom(why)));
+        let (head, content, skip) = match message.kind() {
+            Kind::Request | Kind::Notification => ("params", message.params(), "_meta"),
+            Kind::Result => ("result", message.result().unwrap_or(Json("{}")), "resultType"),
+            Kind::Error | Kind::Malformed => {
+                return Err(failed("only requests, notifications and results are passed on"));
+            }
+        };
+        let mut open = br#"{"jsonrpc":"2.0","#.to_vec();
+        if message.kind() != Kind::Result {
+            open.extend_from_slice(br#""method":"#);
+            write_json(&mut open, &message.method());
+            open.push(b',');
+        }
+        let method = r#"{"jsonrpc":"2.0","method":""#.len()..open.len().saturating_sub(2);
+        open.extend_from_slice(format!("\"{head}\":{{").as_bytes());
+        let mut any = false;
+        let read = members(content.as_str(), |key, value| {
+            if key == "_meta" || key == skip {
+                return;
+            }
+            if core::mem::replace(&mut any, true) {
+                open.push(b',');
+            }
+            write_json(&mut open, &key);
+            open.push(b':');
+            open.extend_from_slice(value.as_bytes());
+        });
+        read.map_err(|_| failed("cannot be read"))?;
+        let meta: Option<Map<String, Value>> = match message.meta() {
+            Some(meta) => Some(meta.decode().map_err(|_| failed("its _meta cannot be read"))?),
+            None => None,
+        };
+        let meta = meta.map(|meta| {
+            meta.into_iter().filter(|(key, _)| !meta_key::OF_THE_CONNECTION.contains(&key.as_str())).collect()
+        });
+        #[derive(serde::Deserialize)]
+        struct Level {
+            level: LoggingLevel,
+        }
+        let level = match message.method() {
+            LOG => Some(content.decode::<Level>().map_err(|_| failed("its level cannot be read"))?.level),
+            _ => None,
+        };
+        let method = if message.kind() == Kind::Result { 0..0 } else { method };
+        Ok((Self { open: escape_line_ends(open), method, level }, meta))
     }
 
     /// A log message of this severity, as `notifications/message`.

@@ -451,3 +451,28 @@ fn the_length_of_a_closed_message_is_known_before() {
         .collect();
     assert!(lengths[0] < lengths[1]);
 }
+
+/// A gateway hands on what it does not know: every member and its very text, but for what belongs to the connection.
+#[test]
+fn a_forwarded_message_loses_no_member() {
+    let text = r#"{"vendor":1,"jsonrpc":"2.0","method":"tools\/call","id":"x","params":{"n\u0061me":"t","_meta":{"progressToken":5,
+        "io.modelcontextprotocol/logLevel":"info","traceparent":"00","a/b":[1]},"arguments":{"_meta":{"kept":1},"n":1.0e+2},"?":[null]}}"#;
+    let (body, meta) = Body::forward(&scan(text.replace('\n', " "))).unwrap();
+    let frame = String::from_utf8(body.finish(&Tail::default(), Some(&3.into()))).unwrap();
+    assert_eq!(
+        frame,
+        r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"t","arguments":{"_meta":{"kept":1},"n":1.0e+2},"?":[null]},"id":3}"#
+    );
+    assert!(
+        meta.is_none_or(|meta| meta.keys().eq(["a/b", "traceparent"])),
+        "what belongs to the connection stays there"
+    );
+
+    let result =
+        r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","content":[],"x":{"resultType":"kept"}}}"#;
+    let (body, meta) = Body::forward(&scan(result)).unwrap();
+    assert_eq!(meta, None);
+    let frame = String::from_utf8(body.finish(&Tail::default(), Some(&3.into()))).unwrap();
+    assert_eq!(frame, r#"{"jsonrpc":"2.0","result":{"content":[],"x":{"resultType":"kept"}},"id":3}"#);
+    assert!(Body::forward(&scan(r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"}}"#)).is_err());
+}

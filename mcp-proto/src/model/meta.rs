@@ -41,6 +41,10 @@ pub mod meta_key {
     /// What travels with the trace (W3C Baggage).
     pub const BAGGAGE: &str = "baggage";
 
+    /// Those that belong to one connection and its messages, and are not passed on to another.
+    pub const OF_THE_CONNECTION: [&str; 7] =
+        [PROGRESS_TOKEN, PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, SERVER_INFO, SUBSCRIPTION_ID];
+
     /// All of them.
     pub const ALL: [&str; 12] = [
         PROGRESS_TOKEN,

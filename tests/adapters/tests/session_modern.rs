@@ -1,4 +1,5 @@
 //! The stateless era (2026-07-28) between our own client and server: no handshake, questions instead of requests of the server.
+#![allow(clippy::unwrap_used, reason = "a helper of a test is a test")]
 
 mod common;
 

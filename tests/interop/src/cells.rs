@@ -17,7 +17,7 @@ type Outcome = Result<(), String>;
 /// Runs all cells; fails if one does.
 pub(crate) async fn run(python: &str) -> ExitCode {
     let mut failed = false;
-    for (name, outcome) in python_server(python).await {
+    for (name, outcome) in Box::pin(python_server(python)).await {
         let name = format!("rust-client/python-server/{name}");
         match outcome {
             Ok(()) => println!("cell {name} ok"),
@@ -27,7 +27,7 @@ pub(crate) async fn run(python: &str) -> ExitCode {
             }
         }
     }
-    for (name, outcome) in modern_python_server(python).await {
+    for (name, outcome) in Box::pin(modern_python_server(python)).await {
         let name = format!("rust-client-modern/python-server/{name}");
         match outcome {
             Ok(()) => println!("cell {name} ok"),
@@ -280,7 +280,9 @@ async fn negotiates(python: &str, version: ProtocolVersion) -> Outcome {
 }
 
 async fn within<T>(cell: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    tokio::time::timeout(PATIENCE, cell).await.unwrap_or_else(|_| Err(format!("did not end within {PATIENCE:?}")))
+    tokio::time::timeout(PATIENCE, Box::pin(cell))
+        .await
+        .unwrap_or_else(|_| Err(format!("did not end within {PATIENCE:?}")))
 }
 
 fn expect<T: PartialEq + std::fmt::Debug>(what: &str, is: &T, wanted: &T) -> Outcome {

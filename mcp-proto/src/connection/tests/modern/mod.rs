@@ -1,8 +1,10 @@
 //! The modern era (specification 2026-07-28), in virtual time: no handshake, every request on its own terms.
 
+mod client;
 mod lifecycle;
 mod requests;
 mod rounds;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::string::String;
@@ -139,9 +141,8 @@ impl Node {
         state: Option<&str>,
     ) -> Result<(), RespondError> {
         let question = |(key, method, params): &(&str, &str, Value)| (String::from(*key), body(method, params));
-        let mut input = InputRequired::default();
-        input.requests = questions.iter().map(question).collect();
-        input.state = state.map(String::from);
+        let input =
+            InputRequired { requests: questions.iter().map(question).collect(), state: state.map(String::from) };
         let sent = self.step(|conn, now| conn.require_input(now, id, &input));
         if sent == Err(RespondError::PeerLacks) {
             return self.answered(id, Ok(())).and(sent);

@@ -230,7 +230,7 @@ fn a_cancel_between_two_rounds_sends_nothing() {
     client.supply(call, &[("k", json!({"roots": []}))]).unwrap();
     let second = answer(&mut client);
     client.cancel(call, "enough");
-    take_end(&mut client);
+    assert_eq!(take_end(&mut client).0, call);
     assert_eq!(answer(&mut client)["params"]["requestId"], second["id"]);
 }
 
@@ -512,7 +512,7 @@ fn both_sides_go_through_the_rounds_together() {
             node.supply(id, &[(key.as_str(), json!({"roots": [{"uri": format!("file:///{key}")}]}))]).unwrap();
         }
         Event::Response { id, result } => {
-            ends.push((id, result.unwrap().1.result().unwrap().decode::<Value>().unwrap()))
+            ends.push((id, result.unwrap().1.result().unwrap().decode::<Value>().unwrap()));
         }
         other => panic!("{other:?}"),
     };
