@@ -16,30 +16,26 @@ type Outcome = Result<(), String>;
 
 /// Runs all cells; fails if one does.
 pub(crate) async fn run(python: &str) -> ExitCode {
-    let mut failed = false;
-    for (name, outcome) in Box::pin(python_server(python)).await {
-        let name = format!("rust-client/python-server/{name}");
-        match outcome {
-            Ok(()) => println!("cell {name} ok"),
-            Err(why) => {
-                println!("cell {name} FAILED: {}", why.replace('\n', " "));
-                failed = true;
-            }
-        }
-    }
-    for (name, outcome) in Box::pin(modern_python_server(python)).await {
-        let name = format!("rust-client-modern/python-server/{name}");
-        match outcome {
-            Ok(()) => println!("cell {name} ok"),
-            Err(why) => {
-                println!("cell {name} FAILED: {}", why.replace('\n', " "));
-                failed = true;
-            }
-        }
-    }
+    let mut failed = report("rust-client/python-server", Box::pin(python_server(python)).await);
+    failed |= report("rust-client-modern/python-server", Box::pin(modern_python_server(python)).await);
     failed |= !python_client(python, &[]);
     failed |= !python_client(python, &["--modern"]);
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Prints the cells of one pair of peers; whether one has failed.
+fn report(peers: &str, cells: Vec<(&'static str, Outcome)>) -> bool {
+    let mut failed = false;
+    for (name, outcome) in cells {
+        match outcome {
+            Ok(()) => println!("cell {peers}/{name} ok"),
+            Err(why) => {
+                println!("cell {peers}/{name} FAILED: {}", why.replace('\n', " "));
+                failed = true;
+            }
+        }
+    }
+    failed
 }
 
 /// A Python client against our server. It prints its cells itself.
