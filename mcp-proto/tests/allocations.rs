@@ -139,16 +139,18 @@ fn only_strings_that_are_kept_cost_more() {
 
 #[test]
 fn a_small_body_is_one_block() {
-    let (_, call) = spent(|| Body::new("tools/call", &CallToolParams::new("add")));
+    let params = CallToolParams::new("add");
+    let (_, call) = spent(|| Body::new("tools/call", &params));
     pin("Body::new", call, 1, 128);
     let (_, ping) = spent(|| Body::empty("ping"));
     pin("Body::empty", ping, 1, 128);
-    let (_, result) = spent(|| Body::result(&json!({})));
+    let value = CallToolResult::text("hello");
+    let (_, result) = spent(|| Body::result(&value));
     pin("Body::result", result, 1, 128);
     let (_, empty) = spent(Body::empty_result);
     pin("Body::empty_result", empty, 1, 64);
-    let long = "x".repeat(100_000);
-    let (_, large) = spent(|| Body::new("tools/call", &CallToolParams::new(&*long)));
+    let params = CallToolParams::new("x".repeat(100_000));
+    let (_, large) = spent(|| Body::new("tools/call", &params));
     pin("Body::new of 100 kB", large, 11, 300_000);
 }
 

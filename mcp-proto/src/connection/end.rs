@@ -1,17 +1,46 @@
 //! The end of a connection, and the conclusions that are drawn after every change.
 
 use alloc::format;
+use alloc::string::ToString;
 use core::time::Duration;
 
-use super::Connection;
-use super::error::CloseReason;
-use super::event::Event;
+use super::error::{CloseReason, Rule};
+use super::event::{Event, Origin};
 use super::lifecycle::Phase;
 use super::subscription::Changes;
 use super::timer::{Timer, Timers};
+use super::{Connection, Side};
+use crate::jsonrpc::{ErrorObject, Message};
 use crate::line::LineBuffer;
 
 impl Connection {
+    /// The peer's output has ended. See `handle_eof`.
+    pub(super) fn on_eof(&mut self) {
+        if let Some(line) = self.lines.finish() {
+            let message = Message::scan_line(line, &self.limits);
+            match message.fault() {
+                // A last line without its line end is served like any other.
+                None => self.handle_message(self.now, Origin::STREAM, message),
+                Some(fault) => {
+                    // A server's output may still be open: whoever sent this with an id that can be read is told.
+                    if self.is_server() && message.may_be_answered() && message.echo().is_some() {
+                        self.refuse(Origin::STREAM, message.echo(), &ErrorObject::new(fault.code(), fault.to_string()));
+                    }
+                    self.misbehaved(Rule::EndedInMessage(fault), message.text());
+                }
+            }
+        }
+        if self.closed {
+            return;
+        }
+        self.input_ended = true;
+        self.fail_calls(&CloseReason::PeerClosed);
+        match self.side {
+            Side::Server(_) => self.begin_end(CloseReason::PeerClosed, self.limits.drain),
+            Side::Client(_) => self.die(CloseReason::PeerClosed),
+        }
+    }
+
     pub(super) fn begin_end(&mut self, reason: CloseReason, grace: Duration) {
         // The first reason is the true one, and the first deadline holds unless a nearer one comes.
         self.ending.get_or_insert(reason);

@@ -169,8 +169,8 @@ impl Requests {
         open.into_iter().filter(|(_, request)| !request.cancelled).map(|(id, _)| id).collect()
     }
 
-    fn uses(&self, origin: Origin, wire: &RequestId) -> bool {
-        self.by_wire.contains_key(&(origin, wire.clone())) || self.parked_at(origin, wire).is_some()
+    fn uses(&self, key: &(Origin, RequestId)) -> bool {
+        self.by_wire.contains_key(key) || self.parked_at(key.0, &key.1).is_some()
     }
 
     fn parked_at(&self, origin: Origin, wire: &RequestId) -> Option<usize> {
@@ -212,7 +212,10 @@ impl Connection {
             // Not answered: clients of the modern era send no responses.
             return self.misbehaved(Rule::RequestFromServer, message.text());
         }
-        match self.serve(origin, &id, message) {
+        let key = (origin, id);
+        let served = self.serve(&key, message);
+        let (_, id) = key;
+        match served {
             Ok(Some((version, body))) => {
                 let frame = body.finish(&self.result_tail(Tail::default(), version, "complete", &None), Some(&id));
                 self.transmit(origin, About::Refusal, frame);
@@ -225,11 +228,11 @@ impl Connection {
     /// Answers it with a body of the core's own, hands it to the application (`None`), or says why neither.
     fn serve(
         &mut self,
-        origin: Origin,
-        id: &RequestId,
+        key: &(Origin, RequestId),
         message: Message,
     ) -> Result<Option<(ProtocolVersion, Body)>, ErrorObject> {
-        if self.requests.uses(origin, id) {
+        let (origin, id) = (key.0, &key.1);
+        if self.requests.uses(key) {
             self.misbehaved(Rule::ReusedId, message.text());
             let error = format!("the id {id} belongs to a request that is still in work");
             return Err(ErrorObject::new(ErrorCode::INVALID_REQUEST, error));
@@ -271,8 +274,8 @@ impl Connection {
     fn admit(&mut self, message: &Message) -> Result<(Terms, Option<ProgressToken>), ErrorObject> {
         let meta =
             message.meta().map_or(Ok(RequestMetaObject::default()), |meta| RequestMetaObject::read(meta.as_str()));
-        let meta = meta.map_err(|fault| ErrorObject::invalid_params(format!("params._meta: {fault}")))?;
-        let terms = self.terms(message, &meta)?;
+        let mut meta = meta.map_err(|fault| ErrorObject::invalid_params(format!("params._meta: {fault}")))?;
+        let terms = self.terms(message, &mut meta)?;
         if let Some(fault) = meta.fault(meta_key::PROGRESS_TOKEN) {
             return Err(ErrorObject::invalid_params(format!("params.{fault}")));
         }
@@ -472,11 +475,11 @@ impl Connection {
         meta: &Meta,
     ) -> Result<(), RespondError> {
         let request = self.requests.live(id).ok_or(RespondError::Gone)?;
-        let (version, wire, effect) = (request.version, request.wire.clone(), request.effect.clone());
-        let subscription = matches!(effect, Effect::Listen(_)).then_some(&wire);
+        let (version, wire, effect) = (request.version, &request.wire, request.effect.clone());
+        let subscription = matches!(effect, Effect::Listen(_)).then_some(wire);
         let tail = self.result_tail_of(tail, version, kind, meta, subscription);
         let length = body.len();
-        let Ok(frame) = body.finish_within(self.limits.frame, &tail, Some(&wire)) else {
+        let Ok(frame) = body.finish_within(self.limits.frame, &tail, Some(wire)) else {
             let error = format!("the result of {length} bytes is longer than the limit of {}", self.limits.frame);
             self.send_error(id, &ErrorObject::internal(error))?;
             return Err(RespondError::TooLarge);
@@ -503,12 +506,12 @@ impl Connection {
         if !version.rules().result_type {
             return tail.with_meta(meta.as_ref(), |_| {});
         }
-        tail.with("resultType", &kind).with_meta(meta.as_ref(), |keys| {
+        tail.with("resultType", kind).with_meta(meta.as_ref(), |keys| {
             if let Side::Server(config) = &self.side {
                 keys.put(meta_key::SERVER_INFO, &config.info);
             }
             if let Some(id) = subscription {
-                keys.put(meta_key::SUBSCRIPTION_ID, id);
+                keys.put_id(meta_key::SUBSCRIPTION_ID, id);
             }
         })
     }

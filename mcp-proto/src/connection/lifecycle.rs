@@ -250,7 +250,7 @@ impl Connection {
     }
 
     /// On whose terms a request is to be served, or the error that answers it.
-    pub(super) fn terms(&mut self, message: &Message, meta: &RequestMetaObject<'_>) -> Result<Terms, ErrorObject> {
+    pub(super) fn terms(&mut self, message: &Message, meta: &mut RequestMetaObject<'_>) -> Result<Terms, ErrorObject> {
         let says_version = meta.protocol_version.is_some() || meta.fault(meta_key::PROTOCOL_VERSION).is_some();
         if says_version && self.is_server() {
             return self.modern_terms(message, meta);
@@ -265,11 +265,11 @@ impl Connection {
 
     /// A request of the modern era brings its own terms (specification 2026-07-28: basic). Judged in this order: the
     /// required keys, the revision, the method.
-    fn modern_terms(&self, message: &Message, meta: &RequestMetaObject<'_>) -> Result<Terms, ErrorObject> {
+    fn modern_terms(&self, message: &Message, meta: &mut RequestMetaObject<'_>) -> Result<Terms, ErrorObject> {
         if let Some(fault) = meta.malformed.first() {
             return Err(ErrorObject::invalid_params(fault.to_string()));
         }
-        let (Some(asked), Some(capabilities)) = (&meta.protocol_version, &meta.client_capabilities) else {
+        let (Some(asked), Some(capabilities)) = (&meta.protocol_version, meta.client_capabilities.take()) else {
             let missing = meta_key::CLIENT_CAPABILITIES;
             return Err(ErrorObject::invalid_params(format!("_meta lacks {missing:?}")));
         };
@@ -280,8 +280,8 @@ impl Connection {
             return Err(self.unsupported(asked));
         };
         self.check_method(message.method(), version)?;
-        let info = meta.client_info.clone().unwrap_or_else(|| Implementation::new("", ""));
-        let capabilities = PeerCapabilities::Client(capabilities.clone());
+        let info = meta.client_info.take().unwrap_or_else(|| Implementation::new("", ""));
+        let capabilities = PeerCapabilities::Client(capabilities);
         let peer = Arc::new(Peer { info, capabilities, instructions: None });
         Ok(Terms { version, peer: Some(peer), log_level: meta.log_level })
     }

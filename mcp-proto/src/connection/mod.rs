@@ -17,7 +17,6 @@ mod timer;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -207,31 +206,8 @@ impl Connection {
     /// `Limits::drain`; a client has nobody left to answer.
     pub fn handle_eof(&mut self, now: Timestamp) {
         self.advance(now);
-        if self.closed || self.input_ended {
-            return;
-        }
-        if let Some(line) = self.lines.finish() {
-            let message = Message::scan_line(line, &self.limits);
-            match message.fault() {
-                // A last line without its line end is served like any other.
-                None => self.handle_message(now, Origin::STREAM, message),
-                Some(fault) => {
-                    // A server's output may still be open: whoever sent this with an id that can be read is told.
-                    if self.is_server() && message.may_be_answered() && message.echo().is_some() {
-                        self.refuse(Origin::STREAM, message.echo(), &ErrorObject::new(fault.code(), fault.to_string()));
-                    }
-                    self.misbehaved(Rule::EndedInMessage(fault), message.text());
-                }
-            }
-        }
-        if self.closed {
-            return;
-        }
-        self.input_ended = true;
-        self.fail_calls(&CloseReason::PeerClosed);
-        match self.side {
-            Side::Server(_) => self.begin_end(CloseReason::PeerClosed, self.limits.drain),
-            Side::Client(_) => self.die(CloseReason::PeerClosed),
+        if !self.closed && !self.input_ended {
+            self.on_eof();
         }
         self.settle();
     }
@@ -452,8 +428,8 @@ impl Connection {
     /// Whether the driver should read on. False for backpressure and after the end.
     ///
     /// Reading stops while events are not taken, while a server's output is over its limit, and while as many requests of
-    /// the peer are in work as the limits allow. The last does not apply while we wait for the peer ourselves: its answer
-    /// has to be read, or both sides would wait for ever; requests that come meanwhile are refused.
+    /// the peer wait for a place as the limits allow. The last does not apply while we wait for the peer ourselves: its
+    /// answer has to be read, or both sides would wait for ever; requests that come meanwhile are refused.
     pub fn wants_input(&self) -> bool {
         let ended = self.closed || self.input_ended;
         let output_stuck = self.is_server() && self.output.is_full();

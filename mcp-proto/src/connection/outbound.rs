@@ -342,7 +342,7 @@ impl Connection {
             if let (Some(version), Side::Client(config)) = (version, &self.side)
                 && version.era() == Era::Modern
             {
-                meta.put(meta_key::PROTOCOL_VERSION, &version.as_str());
+                meta.put_text(meta_key::PROTOCOL_VERSION, version.as_str());
                 meta.put(meta_key::CLIENT_CAPABILITIES, &config.capabilities);
                 meta.put(meta_key::CLIENT_INFO, &config.info);
                 if let Some(level) = &options.log_level {
@@ -350,7 +350,7 @@ impl Connection {
                 }
             }
             if options.progress == Wanted::Yes {
-                meta.put(meta_key::PROGRESS_TOKEN, wire);
+                meta.put_id(meta_key::PROGRESS_TOKEN, wire);
             }
         })
     }

@@ -125,6 +125,9 @@ impl Output {
 /// Events that the application has not taken yet.
 #[derive(Clone, Debug)]
 pub(super) struct Events {
+    /// The oldest, if it came while nothing else was here: most events are taken before the next one comes, and a
+    /// connection that begins with one needs no memory for it.
+    first: Option<Event>,
     queue: VecDeque<Event>,
     bytes: usize,
     limit: usize,
@@ -132,16 +135,20 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) const fn new(limit: usize) -> Self {
-        Self { queue: VecDeque::new(), bytes: 0, limit }
+        Self { first: None, queue: VecDeque::new(), bytes: 0, limit }
     }
 
     pub(super) fn push(&mut self, event: Event) {
         self.bytes += size(&event);
-        self.queue.push_back(event);
+        if self.is_empty() {
+            self.first = Some(event);
+        } else {
+            self.queue.push_back(event);
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {
-        let event = self.queue.pop_front()?;
+        let event = self.first.take().or_else(|| self.queue.pop_front())?;
         self.bytes -= size(&event);
         if self.queue.is_empty() && self.queue.capacity() > KEEP {
             self.queue = VecDeque::new();
@@ -150,7 +157,7 @@ impl Events {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.first.is_none() && self.queue.is_empty()
     }
 
     pub(super) fn bytes(&self) -> usize {

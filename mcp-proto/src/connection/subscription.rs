@@ -178,5 +178,5 @@ impl Connection {
 }
 
 fn subscription_tail(wire: &RequestId) -> Tail {
-    Tail::default().with_meta(None, |meta| meta.put(meta_key::SUBSCRIPTION_ID, wire))
+    Tail::default().with_meta(None, |meta| meta.put_id(meta_key::SUBSCRIPTION_ID, wire))
 }

@@ -90,7 +90,10 @@ impl Body {
 
     /// The result `{}`.
     pub fn empty_result() -> Self {
-        Self { open: br#"{"jsonrpc":"2.0","result":{"#.to_vec(), method: 0..0, level: None }
+        // With room for what closes it.
+        let mut open = Vec::with_capacity(64);
+        open.extend_from_slice(br#"{"jsonrpc":"2.0","result":{"#);
+        Self { open, method: 0..0, level: None }
     }
 
     /// A message passed on as it came, and the keys of its `_meta`: for gateways. Its parameters or result are not decoded,
@@ -112,7 +115,7 @@ impl Body {
         let mut open = br#"{"jsonrpc":"2.0","#.to_vec();
         if message.kind() != Kind::Result {
             open.extend_from_slice(br#""method":"#);
-            write_json(&mut open, &message.method());
+            write_text(&mut open, message.method());
             open.push(b',');
         }
         let method = r#"{"jsonrpc":"2.0","method":""#.len()..open.len().saturating_sub(2);
@@ -125,7 +128,7 @@ impl Body {
             if core::mem::replace(&mut any, true) {
                 open.push(b',');
             }
-            write_json(&mut open, &key);
+            write_text(&mut open, key);
             open.push(b':');
             open.extend_from_slice(value.as_bytes());
         });
@@ -200,11 +203,13 @@ impl Body {
     pub(crate) fn finished_len(&self, tail: &Tail, id: Option<&RequestId>) -> usize {
         let tail =
             if tail.bytes().is_empty() { 0 } else { tail.bytes().len() + usize::from(self.open.last() != Some(&b'{')) };
-        self.open.len() + tail + 2 + id.map_or(0, |id| r#","id":"#.len() + id_text(id).len())
+        self.open.len() + tail + 2 + id.map_or(0, |id| r#","id":"#.len() + id_len(id))
     }
 
     /// Closes the message with the members of the core: those inside `params` or `result`, and the id.
     pub(crate) fn finish(mut self, tail: &Tail, id: Option<&RequestId>) -> Vec<u8> {
+        // Grown at most once, and not to twice the size; with room for the line end.
+        self.open.reserve_exact(self.finished_len(tail, id) - self.open.len() + 1);
         if !tail.bytes().is_empty() {
             if self.open.last() != Some(&b'{') {
                 self.open.push(b',');
@@ -214,7 +219,7 @@ impl Body {
         self.open.push(b'}');
         if let Some(id) = id {
             self.open.extend_from_slice(br#","id":"#);
-            self.open.extend_from_slice(&id_text(id));
+            write_id(&mut self.open, id);
         }
         self.open.push(b'}');
         self.open
@@ -310,10 +315,58 @@ pub(super) fn escape_line_ends(json: Vec<u8>) -> Vec<u8> {
     escaped
 }
 
-fn id_text(id: &RequestId) -> Vec<u8> {
-    let mut text = Vec::new();
-    write_json(&mut text, id);
-    escape_line_ends(text)
+/// Writes an id; without a detour, as the ids of all known peers allow.
+pub(super) fn write_id(out: &mut Vec<u8>, id: &RequestId) {
+    match id {
+        RequestId::Number(number) => {
+            // Never fails: a vector takes what it is given.
+            let _ = fmt::Write::write_fmt(&mut Digits(out), format_args!("{number}"));
+        }
+        RequestId::String(text) if text.is_ascii() => write_text(out, text),
+        RequestId::String(text) => {
+            let mut quoted = Vec::new();
+            write_text(&mut quoted, text);
+            out.extend_from_slice(&escape_line_ends(quoted));
+        }
+    }
+}
+
+/// How long `write_id` writes it.
+fn id_len(id: &RequestId) -> usize {
+    match id {
+        RequestId::Number(number) => {
+            number.unsigned_abs().checked_ilog10().map_or(1, |log| log as usize + 1) + usize::from(*number < 0)
+        }
+        RequestId::String(text) if is_plain(text) && text.is_ascii() => text.len() + 2,
+        RequestId::String(_) => {
+            let mut written = Vec::new();
+            write_id(&mut written, id);
+            written.len()
+        }
+    }
+}
+
+struct Digits<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Digits<'_> {
+    fn write_str(&mut self, digits: &str) -> fmt::Result {
+        self.0.extend_from_slice(digits.as_bytes());
+        Ok(())
+    }
+}
+
+/// Writes a string. Most need no escapes, and so no detour through a buffer of their own.
+pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
+    if !is_plain(text) {
+        return write_json(out, &text);
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.bytes().any(|byte| matches!(byte, 0..=0x1F | b'"' | b'\\'))
 }
 
 pub(super) fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::body::{escape_line_ends, write_json};
+use super::body::{escape_line_ends, write_id, write_json, write_text};
 use super::id::RequestId;
 
 /// The members that the core writes into `params` or `result`, as JSON without the braces around them.
@@ -18,15 +18,15 @@ impl Tail {
     pub(crate) fn meta(user: Option<&Map<String, Value>>, token: Option<&RequestId>) -> Self {
         Self::default().with_meta(user, |meta| {
             if let Some(token) = token {
-                meta.put("progressToken", token);
+                meta.put_id("progressToken", token);
             }
         })
     }
 
-    /// With one more member.
-    pub(crate) fn with(mut self, key: &str, value: &impl Serialize) -> Self {
+    /// With one more member, a string.
+    pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
         self.begin(key);
-        write_json(&mut self.0, value);
+        write_text(&mut self.0, value);
         self
     }
 
@@ -38,28 +38,18 @@ impl Tail {
     }
 
     /// With a `_meta` object: the core's keys, which win, and then the user's. Nothing if there are neither.
-    pub(crate) fn with_meta(mut self, user: Option<&Map<String, Value>>, own: impl FnOnce(&mut MetaKeys)) -> Self {
-        let before = self.0.len();
-        self.begin("_meta");
-        self.0.push(b'{');
-        let mut keys = MetaKeys { out: self.0, own: [""; MetaKeys::MOST], count: 0 };
+    pub(crate) fn with_meta(self, user: Option<&Map<String, Value>>, own: impl FnOnce(&mut MetaKeys)) -> Self {
+        let mut keys = MetaKeys { out: self, own: [""; MetaKeys::MOST], count: 0, any: false };
         own(&mut keys);
-        let MetaKeys { mut out, own, count } = keys;
-        let mut any = count > 0;
+        let (own, count) = (keys.own, keys.count);
         for (key, value) in user.into_iter().flatten().filter(|(key, _)| !own[..count].contains(&key.as_str())) {
-            if any {
-                out.push(b',');
-            }
-            any = true;
-            write_json(&mut out, key);
-            out.push(b':');
-            write_json(&mut out, value);
+            keys.begin(key);
+            write_json(&mut keys.out.0, value);
         }
-        out.push(b'}');
-        if !any {
-            out.truncate(before);
+        if keys.any {
+            keys.out.0.push(b'}');
         }
-        Self(escape_line_ends(out))
+        Self(escape_line_ends(keys.out.0))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -67,19 +57,26 @@ impl Tail {
     }
 
     fn begin(&mut self, key: &str) {
-        if !self.0.is_empty() {
+        if self.0.is_empty() {
+            self.0.reserve(ROOM);
+        } else {
             self.0.push(b',');
         }
-        write_json(&mut self.0, &key);
+        write_text(&mut self.0, key);
         self.0.push(b':');
     }
 }
 
+/// What a tail has room for before it grows: the terms of a modern request fit.
+const ROOM: usize = 256;
+
 /// The core's keys of a `_meta` object that is being written.
 pub(crate) struct MetaKeys {
-    out: Vec<u8>,
+    out: Tail,
     own: [&'static str; Self::MOST],
     count: usize,
+    /// Whether any key was written, the user's included.
+    any: bool,
 }
 
 impl MetaKeys {
@@ -87,14 +84,40 @@ impl MetaKeys {
     const MOST: usize = 8;
 
     pub(crate) fn put(&mut self, key: &'static str, value: &impl Serialize) {
-        let Some(slot) = self.own.get_mut(self.count) else { return };
-        *slot = key;
-        if self.count > 0 {
-            self.out.push(b',');
+        if self.own(key) {
+            write_json(&mut self.out.0, value);
         }
+    }
+
+    pub(crate) fn put_text(&mut self, key: &'static str, value: &str) {
+        if self.own(key) {
+            write_text(&mut self.out.0, value);
+        }
+    }
+
+    pub(crate) fn put_id(&mut self, key: &'static str, value: &RequestId) {
+        if self.own(key) {
+            write_id(&mut self.out.0, value);
+        }
+    }
+
+    /// Begins with a key of the core; false if there are too many.
+    fn own(&mut self, key: &'static str) -> bool {
+        let Some(slot) = self.own.get_mut(self.count) else { return false };
+        *slot = key;
         self.count += 1;
-        write_json(&mut self.out, &key);
-        self.out.push(b':');
-        write_json(&mut self.out, value);
+        self.begin(key);
+        true
+    }
+
+    fn begin(&mut self, key: &str) {
+        if core::mem::replace(&mut self.any, true) {
+            self.out.0.push(b',');
+        } else {
+            self.out.begin("_meta");
+            self.out.0.push(b'{');
+        }
+        write_text(&mut self.out.0, key);
+        self.out.0.push(b':');
     }
 }
