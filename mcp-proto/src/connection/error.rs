@@ -170,6 +170,8 @@ pub enum RespondError {
     NotInThisRevision,
     /// The body is a request or notification and no result. The request is still open.
     NotAResult,
+    /// A question of the server has no answer among these. The request still waits.
+    Incomplete,
     /// The client did not declare, with this request, the capability that the input needs; it got −32021 instead.
     PeerLacks,
     /// Progress must be finite and must rise.
@@ -182,6 +184,7 @@ impl fmt::Display for RespondError {
             Self::Gone => "the request is already answered or cancelled",
             Self::TooLarge => "the result is longer than the frame limit",
             Self::NotInThisRevision => "the negotiated protocol revision does not have this kind of result",
+            Self::Incomplete => "a question of the server has no answer",
             Self::PeerLacks => "the client did not declare the capability that the input needs",
             Self::NotAResult => "the body is a request or notification and no result",
             Self::ProgressNotRising => "progress must be finite and greater than before",

@@ -41,9 +41,9 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::calls::Purpose;
 use super::error::{CloseReason, RequestError, Rule, TimedOut};
 use super::event::{About, CallOptions, Deadlines, Event, Origin, Peer, PeerCapabilities};
-use super::outbound::Purpose;
 use super::{Connection, Side};
 use crate::jsonrpc::{Body, ErrorCode, ErrorObject, Message, Tail};
 use crate::model::{

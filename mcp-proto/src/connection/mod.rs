@@ -1,5 +1,6 @@
 //! The connection: one side of one MCP session as a state machine.
 
+mod calls;
 mod config;
 mod end;
 mod error;
@@ -29,9 +30,9 @@ pub use event::{
 };
 pub use stats::Stats;
 
+use self::calls::Calls;
 use self::inbound::Requests;
 use self::lifecycle::Lifecycle;
-use self::outbound::Calls;
 use self::queue::{Events, Output};
 use self::subscription::Changes;
 use self::timer::{Timer, Timers};

@@ -1,95 +1,19 @@
-//! Our requests: what is open, which wire id it has, and when its time is up.
+//! Our requests and notifications: what may be sent now, and how a request ends.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::time::Duration;
 
-use super::error::{CloseReason, RequestError, Rule, SendError, TimedOut, Why};
+use super::calls::{Again, Purpose, Step};
+use super::error::{CloseReason, RequestError, Rule, SendError, Why};
 use super::event::{
-    About, CallOptions, Deadlines, Event, InboundId, Meta, Origin, OutboundId, PeerCapabilities, ResultKind, Rounds,
-    Scope, Wanted,
+    About, CallOptions, Event, InboundId, Meta, Origin, OutboundId, PeerCapabilities, ResultKind, Rounds, Scope, Wanted,
 };
 use super::lifecycle::Phase;
 use super::{Connection, Side};
-use crate::Timestamp;
 use crate::jsonrpc::{Body, Fault, Kind, Message, RequestId, Tail};
 use crate::model::{
     CancelledParams, Era, MAY_REQUIRE_INPUT, Progress, ProgressParams, ProtocolVersion, Sender, meta_key, method_rule,
 };
-
-/// The table of our open requests.
-#[derive(Clone, Debug)]
-pub(super) struct Calls {
-    open: BTreeMap<OutboundId, Call>,
-    by_wire: BTreeMap<i64, OutboundId>,
-    /// Handles and wire ids count apart: a retry changes the wire id, never the handle.
-    next: u64,
-    next_wire: i64,
-    limit: usize,
-    /// No deadline of an open call is before this moment. May be early: then one look at the table corrects it, so that a
-    /// call costs no entry in a timer tree.
-    earliest: Option<Timestamp>,
-    /// Since when all clocks stand still.
-    paused: Option<Timestamp>,
-}
-
-/// A request that may have to be sent again with answers to a question of the server.
-#[derive(Clone, Debug)]
-pub(super) struct Again {
-    pub(super) body: Body,
-    pub(super) options: CallOptions,
-    /// How often it was answered with a question.
-    pub(super) rounds: u32,
-    /// The server's state, as it stands on the wire.
-    pub(super) state: Option<String>,
-    pub(super) step: Step,
-}
-
-/// Where such a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// With the server.
-    Sent,
-    /// With our application, since then; its clocks stand still.
-    Asked(Timestamp),
-    /// Held back until then, since the server had no question and only wants to be asked again.
-    HeldBack(Timestamp),
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Call {
-    /// Changes with each time the request is sent again.
-    pub(super) wire: i64,
-    purpose: Purpose,
-    /// What of the request has to be known to send it again.
-    pub(super) again: Option<Box<Again>>,
-    /// Whether a question is passed on to the application as the response.
-    pub(super) returns_questions: bool,
-    /// Whether it is a subscription: those alone the server may cancel.
-    pub(super) is_listen: bool,
-    within: Option<InboundId>,
-    wants_progress: Wanted,
-    last_progress: Option<f64>,
-    deadlines: Deadlines,
-    started: Timestamp,
-    /// When something was last heard of it.
-    heard: Timestamp,
-    idle_at: Timestamp,
-    cap_at: Timestamp,
-}
-
-/// What a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// The application asked for it and gets the `Response`.
-    Application,
-    /// The handshake asked for it.
-    Initialize,
-    /// The probe asked for it, in this revision.
-    Discover(ProtocolVersion),
-}
 
 /// What only the core sends.
 const OURS: [&str; 4] =
@@ -103,177 +27,6 @@ const BY_SUBSCRIPTION: [&str; 5] = [
     "notifications/resources/updated",
     "notifications/subscriptions/acknowledged",
 ];
-
-/// Deadlines are rounded up to this, so that many calls share one wake-up.
-const ROUNDING: Duration = Duration::from_millis(16);
-
-impl Calls {
-    pub(super) const fn new(limit: usize) -> Self {
-        Self {
-            open: BTreeMap::new(),
-            by_wire: BTreeMap::new(),
-            next: 0,
-            next_wire: 1,
-            limit,
-            earliest: None,
-            paused: None,
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.open.len() >= self.limit
-    }
-
-    pub(super) fn purpose(&self, id: OutboundId) -> Option<Purpose> {
-        self.open.get(&id).map(|call| call.purpose)
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        if self.paused.is_some() { None } else { self.earliest }
-    }
-
-    pub(super) fn get_mut(&mut self, id: OutboundId) -> Option<&mut Call> {
-        self.open.get_mut(&id)
-    }
-
-    /// Takes a call off the wire: its answer, if one came, was a question.
-    pub(super) fn take_off_wire(&mut self, wire: i64) {
-        self.by_wire.remove(&wire);
-    }
-
-    /// Gives a call that is sent again its new wire id.
-    pub(super) fn rewire(&mut self, id: OutboundId) -> Option<RequestId> {
-        let call = self.open.get_mut(&id)?;
-        call.wire = self.next_wire;
-        // A new token: its progress begins anew.
-        call.last_progress = None;
-        self.next_wire += 1;
-        self.by_wire.insert(call.wire, id);
-        Some(RequestId::Number(call.wire))
-    }
-
-    /// The calls whose time to be sent again has come.
-    pub(super) fn held_back_until(&self, now: Timestamp) -> Vec<OutboundId> {
-        let due =
-            |call: &Call| matches!(&call.again, Some(again) if matches!(again.step, Step::HeldBack(at) if at <= now));
-        self.open.iter().filter(|(_, call)| due(call)).map(|(id, _)| *id).collect()
-    }
-
-    fn add(&mut self, purpose: Purpose, options: &CallOptions, now: Timestamp) -> OutboundId {
-        let id = OutboundId(self.next);
-        let wire = self.next_wire;
-        self.next += 1;
-        self.next_wire += 1;
-        let (idle, cap) = match options.deadlines {
-            Deadlines::Call { idle, cap } => (idle, cap),
-            Deadlines::Stream { first } => (first, Duration::MAX),
-        };
-        let call = Call {
-            wire,
-            purpose,
-            again: None,
-            returns_questions: false,
-            is_listen: false,
-            within: options.within,
-            wants_progress: options.progress,
-            last_progress: None,
-            deadlines: options.deadlines,
-            started: now,
-            heard: now,
-            idle_at: (now + idle).round_up(ROUNDING),
-            cap_at: (now + cap).round_up(ROUNDING),
-        };
-        let due = call.due();
-        self.earliest = Some(self.earliest.map_or(due, |earliest| earliest.min(due)));
-        self.by_wire.insert(wire, id);
-        self.open.insert(id, call);
-        id
-    }
-
-    fn remove(&mut self, id: OutboundId) -> Option<Call> {
-        let call = self.open.remove(&id)?;
-        self.by_wire.remove(&call.wire);
-        if self.open.is_empty() {
-            self.earliest = None;
-        }
-        Some(call)
-    }
-
-    /// Stops all clocks; they stand still while we owe the peer an answer.
-    pub(super) fn pause(&mut self, now: Timestamp) {
-        self.paused.get_or_insert(now);
-    }
-
-    /// Starts them again where they stood.
-    pub(super) fn resume(&mut self, now: Timestamp) {
-        let Some(paused) = self.paused.take() else { return };
-        for call in self.open.values_mut() {
-            call.shift(paused, now);
-        }
-        self.find_earliest();
-    }
-
-    pub(super) fn find_earliest(&mut self) {
-        self.earliest = self.open.values().map(Call::due).min();
-    }
-
-    fn take_expired(&mut self, now: Timestamp) -> Vec<(OutboundId, TimedOut)> {
-        if self.next_deadline().is_none_or(|earliest| earliest > now) {
-            return Vec::new();
-        }
-        let expired = self.open.iter().filter(|(_, call)| call.is_expired(now));
-        expired.map(|(id, call)| (*id, call.time_out(now))).collect()
-    }
-}
-
-impl Call {
-    /// When something has to happen; never while the application is asked.
-    fn due(&self) -> Timestamp {
-        match self.again.as_ref().map(|again| again.step) {
-            Some(Step::Asked(_)) => Timestamp::END,
-            Some(Step::HeldBack(until)) => until.min(self.idle_at).min(self.cap_at),
-            Some(Step::Sent) | None => self.idle_at.min(self.cap_at),
-        }
-    }
-
-    fn is_expired(&self, now: Timestamp) -> bool {
-        !self.is_asked() && self.idle_at.min(self.cap_at) <= now
-    }
-
-    fn is_asked(&self) -> bool {
-        self.again.as_ref().is_some_and(|again| matches!(again.step, Step::Asked(_)))
-    }
-
-    fn is_on_wire(&self) -> bool {
-        self.again.as_ref().is_none_or(|again| again.step == Step::Sent)
-    }
-
-    /// Lets the clocks go on that stood still since then.
-    pub(super) fn shift(&mut self, since: Timestamp, now: Timestamp) {
-        self.idle_at = self.idle_at + now.saturating_since(since.max(self.heard));
-        self.cap_at = self.cap_at + now.saturating_since(since.max(self.started));
-    }
-
-    fn time_out(&self, now: Timestamp) -> TimedOut {
-        match self.deadlines {
-            Deadlines::Call { cap, .. } if self.cap_at <= now => TimedOut::Cap(cap),
-            Deadlines::Call { idle, .. } => TimedOut::Idle(idle),
-            Deadlines::Stream { first } => TimedOut::Idle(first),
-        }
-    }
-
-    pub(super) fn hear(&mut self, now: Timestamp) {
-        self.heard = now;
-        self.idle_at = match self.deadlines {
-            Deadlines::Call { idle, .. } => (now + idle).round_up(ROUNDING),
-            Deadlines::Stream { .. } => self.cap_at,
-        };
-    }
-}
 
 /// Sending.
 impl Connection {
@@ -314,7 +67,7 @@ impl Connection {
         let returns_questions = may_be_asked && options.rounds == Rounds::Return;
         let again = (may_be_asked && !returns_questions).then(|| {
             let (body, options) = (body.clone(), options.clone());
-            Box::new(Again { body, options, rounds: 0, state: None, step: Step::Sent })
+            Box::new(Again { body, options, rounds: 0, state: None, asked: Vec::new(), step: Step::Sent })
         });
         let wire = RequestId::Number(self.calls.next_wire);
         let frame = body
@@ -557,7 +310,8 @@ impl Connection {
     /// Ends a call from our side: tells the peer, unless the request has not left yet or is `initialize`.
     pub(super) fn abandon_call(&mut self, id: OutboundId, reason: &str, error: RequestError) {
         let Some(call) = self.calls.open.get(&id) else { return };
-        if call.purpose != Purpose::Initialize && call.is_on_wire() && !self.output.take_back(id) {
+        // `initialize` is never cancelled, and a probe that was given up may still be answered to some use.
+        if call.purpose == Purpose::Application && call.is_on_wire() && !self.output.take_back(id) {
             let mut params = CancelledParams::new();
             params.request_id = Some(RequestId::Number(call.wire));
             // An overlong reason is our caller's; the peer has to know all the same.

@@ -10,9 +10,9 @@ use core::time::Duration;
 
 use super::Connection;
 use super::Side;
+use super::calls::{Again, Step};
 use super::error::{RequestError, RespondError, Rule};
 use super::event::{About, Event, InboundId, InputRequired, Origin, OutboundId, PeerCapabilities, ResultKind};
-use super::outbound::{Again, Step};
 use crate::jsonrpc::{Body, ErrorObject, Fault, Kind, Message, Tail, members};
 use crate::model::{ClientCapabilities, INPUT_REQUESTS, InputRequest};
 
@@ -45,12 +45,13 @@ impl Connection {
         };
         let (now, state) = (self.now, message.request_state().map(|state| String::from(state.as_str())));
         self.calls.take_off_wire(wire);
-        let Some(Again { step, state: kept, rounds, .. }) =
+        let Some(Again { step, state: kept, asked, rounds, .. }) =
             self.calls.get_mut(id).and_then(|call| call.again.as_deref_mut())
         else {
             return;
         };
         *kept = state;
+        *asked = requests.keys().cloned().collect();
         if requests.is_empty() {
             *step = Step::HeldBack(now + HOLD_BACK * 2u32.saturating_pow((*rounds - 1).min(10)));
         } else {
@@ -93,6 +94,11 @@ impl Connection {
         let Some(Step::Asked(since)) = call.again.as_ref().map(|again| again.step) else {
             return Err(RespondError::Gone);
         };
+        let asked = call.again.as_ref().map(|again| &*again.asked).unwrap_or_default();
+        if asked.iter().any(|key| !responses.contains_key(key)) {
+            // Specification: all questions are answered before the request is sent again.
+            return Err(RespondError::Incomplete);
+        }
         if responses.values().any(|body| !body.method().is_empty()) {
             return Err(RespondError::NotAResult);
         }

@@ -6,9 +6,10 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::error::RespondError;
-use super::event::{About, Change, InboundId, Origin, OutboundId};
+use super::event::{About, Change, Event, InboundId, Origin, OutboundId};
 use super::inbound::Effect;
 use super::lifecycle::Phase;
 use super::{Connection, Side};
@@ -123,6 +124,15 @@ impl Connection {
         };
         if declared && self.lifecycle.version.is_some_and(|version| version.era() == Era::Legacy) {
             self.changes.session.note(change);
+        }
+    }
+
+    /// Ends all subscriptions from our side: each gets its result, so that the client knows that it was no accident.
+    pub(super) fn end_subscriptions(&mut self) {
+        for id in self.changes.listens.keys().copied().collect::<Vec<_>>() {
+            if self.send_finished(id, "complete", Body::empty_result(), Tail::default(), &None).is_ok() {
+                self.events.push(Event::Cancelled { id, reason: Some("this side is closing".into()) });
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::body::{escape_line_ends, write_id, write_json, write_text};
 use super::id::RequestId;
+use crate::model::meta_key;
 
 /// The members that the core writes into `params` or `result`, as JSON without the braces around them.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +43,9 @@ impl Tail {
         let mut keys = MetaKeys { out: self, own: [""; MetaKeys::MOST], count: 0, any: false };
         own(&mut keys);
         let (own, count) = (keys.own, keys.count);
-        for (key, value) in user.into_iter().flatten().filter(|(key, _)| !own[..count].contains(&key.as_str())) {
+        // What belongs to the connection is not the user's to say, also where the core has nothing to say itself.
+        let is_ours = |key: &str| own[..count].contains(&key) || meta_key::OF_THE_CONNECTION.contains(&key);
+        for (key, value) in user.into_iter().flatten().filter(|(key, _)| !is_ours(key)) {
             keys.begin(key);
             write_json(&mut keys.out.0, value);
         }

@@ -5,18 +5,16 @@ use mcp_proto::model::{
     ElicitationCapability, ElicitationTaskRequests, EmbeddedResource, EnumOption, FormSchema, Icon, ImageContent,
     Implementation, LegacyTitledEnumSchema, NumberSchema, PrimitiveSchema, Prompt, PromptArgument, PromptsCapability,
     Resource, ResourceContents, ResourceLink, ResourceTemplate, ResourcesCapability, Role, Root, RootsCapability,
-    SamplingCapability, SamplingTaskRequests, ServerCapabilities, StringFormat, StringSchema, Supported, TaskMetadata,
-    TaskRequests, TasksCapability, TextContent, TextResourceContents, TitledMultiSelectEnumSchema,
-    TitledSingleSelectEnumSchema, Tool, ToolAnnotations, ToolExecution, ToolResultContent, ToolUseContent,
-    ToolsCapability, ToolsTaskRequests, Union, UntitledMultiSelectEnumSchema, UntitledSingleSelectEnumSchema,
-    TASKS_EXTENSION,
+    SamplingCapability, SamplingTaskRequests, ServerCapabilities, StringFormat, StringSchema, Supported,
+    TASKS_EXTENSION, TaskMetadata, TaskRequests, TasksCapability, TextContent, TextResourceContents,
+    TitledMultiSelectEnumSchema, TitledSingleSelectEnumSchema, Tool, ToolAnnotations, ToolExecution, ToolResultContent,
+    ToolUseContent, ToolsCapability, ToolsTaskRequests, Union, UntitledMultiSelectEnumSchema,
+    UntitledSingleSelectEnumSchema,
 };
 use mcp_proto::{Meta, ProtocolVersion};
 use serde_json::{Map, Value, json};
 
-pub(crate) use ProtocolVersion::{
-    V2024_11_05 as A, V2025_03_26 as B, V2025_06_18 as C, V2025_11_25 as D, V2026_07_28 as E,
-};
+pub(crate) use ProtocolVersion::{V2025_03_26 as B, V2025_06_18 as C, V2025_11_25 as D, V2026_07_28 as E};
 
 pub(crate) const URI: &str = "file:///notes/a.txt";
 pub(crate) const TIME: &str = "2026-07-28T09:00:00Z";
@@ -108,7 +106,8 @@ impl Maker {
         it.roots = self.always(roots);
         it.sampling = self.always(sampling);
         it.elicitation = self.since(C, elicitation);
-        it.tasks = self.only(D, TasksCapability::new().with_list(supported()).with_cancel(supported()).with_requests(requests));
+        it.tasks = self
+            .only(D, TasksCapability::new().with_list(supported()).with_cancel(supported()).with_requests(requests));
         it.extensions = self.since(E, object(json!({ TASKS_EXTENSION: {}, "com.example/extension": { "a": 1 } })));
         it
     }
@@ -123,7 +122,8 @@ impl Maker {
         it.resources = self.always(ResourcesCapability::new().with_subscribe(true).with_list_changed(true));
         it.tools = self.always(ToolsCapability::new().with_list_changed(true));
         it.completions = self.since(B, supported());
-        it.tasks = self.only(D, TasksCapability::new().with_list(supported()).with_cancel(supported()).with_requests(requests));
+        it.tasks = self
+            .only(D, TasksCapability::new().with_list(supported()).with_cancel(supported()).with_requests(requests));
         it.extensions = self.since(E, object(json!({ TASKS_EXTENSION: {} })));
         it
     }

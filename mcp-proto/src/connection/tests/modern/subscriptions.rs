@@ -257,17 +257,18 @@ fn changes_are_conflated_while_the_output_is_stuck() {
     assert_eq!(server.frames().len(), 1, "and again when it changes again");
 }
 
-/// A subscription is no work: neither the end of input nor `close` waits for it. Whoever holds it is told.
+/// A subscription is no work: neither the end of input nor `close` waits for it. Whoever holds it is told, and so is the
+/// client, by the result that ends it in order (basic/utilities/subscriptions).
 #[test]
 fn a_subscription_does_not_hold_up_the_end() {
     let mut server = Node::server(dual_server());
     server.listening(&json!("a"), &wish());
     server.eof();
-    let events = server.events();
-    assert!(
-        matches!(events[..], [Event::Cancelled { .. }, Event::Closed { reason: CloseReason::PeerClosed, .. }]),
-        "{events:?}"
-    );
+    assert_eq!(kinds(&server.events()), ["cancelled"]);
+    let frames = server.frames();
+    assert_eq!(frames[0]["id"], "a");
+    assert_eq!(frames[0]["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "a");
+    assert!(matches!(server.events()[..], [Event::Closed { reason: CloseReason::PeerClosed, .. }]));
 
     let mut server = Node::server(dual_server());
     server.listening(&json!("a"), &wish());

@@ -1,0 +1,258 @@
+//! The table of our open requests: handles, wire ids, and two clocks each.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::error::TimedOut;
+use super::event::{CallOptions, Deadlines, InboundId, OutboundId, Wanted};
+use crate::Timestamp;
+use crate::jsonrpc::{Body, RequestId};
+use crate::model::ProtocolVersion;
+
+/// The table of our open requests.
+#[derive(Clone, Debug)]
+pub(super) struct Calls {
+    pub(super) open: BTreeMap<OutboundId, Call>,
+    pub(super) by_wire: BTreeMap<i64, OutboundId>,
+    /// Handles and wire ids count apart: a retry changes the wire id, never the handle.
+    next: u64,
+    pub(super) next_wire: i64,
+    limit: usize,
+    /// No deadline of an open call is before this moment. May be early: then one look at the table corrects it, so that a
+    /// call costs no entry in a timer tree.
+    pub(super) earliest: Option<Timestamp>,
+    /// Since when all clocks stand still.
+    paused: Option<Timestamp>,
+}
+
+/// A request that may have to be sent again with answers to a question of the server.
+#[derive(Clone, Debug)]
+pub(super) struct Again {
+    pub(super) body: Body,
+    pub(super) options: CallOptions,
+    /// How often it was answered with a question.
+    pub(super) rounds: u32,
+    /// The server's state, as it stands on the wire.
+    pub(super) state: Option<String>,
+    /// The keys of the questions that were asked last.
+    pub(super) asked: Vec<String>,
+    pub(super) step: Step,
+}
+
+/// Where such a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// With the server.
+    Sent,
+    /// With our application, since then; its clocks stand still.
+    Asked(Timestamp),
+    /// Held back until then, since the server had no question and only wants to be asked again.
+    HeldBack(Timestamp),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    /// Changes with each time the request is sent again.
+    pub(super) wire: i64,
+    pub(super) purpose: Purpose,
+    /// What of the request has to be known to send it again.
+    pub(super) again: Option<Box<Again>>,
+    /// Whether a question is passed on to the application as the response.
+    pub(super) returns_questions: bool,
+    /// Whether it is a subscription: those alone the server may cancel.
+    pub(super) is_listen: bool,
+    pub(super) within: Option<InboundId>,
+    pub(super) wants_progress: Wanted,
+    pub(super) last_progress: Option<f64>,
+    deadlines: Deadlines,
+    started: Timestamp,
+    /// When something was last heard of it.
+    heard: Timestamp,
+    idle_at: Timestamp,
+    cap_at: Timestamp,
+}
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The application asked for it and gets the `Response`.
+    Application,
+    /// The handshake asked for it.
+    Initialize,
+    /// The probe asked for it, in this revision.
+    Discover(ProtocolVersion),
+}
+
+/// Deadlines are rounded up to this, so that many calls share one wake-up.
+const ROUNDING: Duration = Duration::from_millis(16);
+
+impl Calls {
+    pub(super) const fn new(limit: usize) -> Self {
+        Self {
+            open: BTreeMap::new(),
+            by_wire: BTreeMap::new(),
+            next: 0,
+            next_wire: 1,
+            limit,
+            earliest: None,
+            paused: None,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.open.len() >= self.limit
+    }
+
+    pub(super) fn purpose(&self, id: OutboundId) -> Option<Purpose> {
+        self.open.get(&id).map(|call| call.purpose)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        if self.paused.is_some() { None } else { self.earliest }
+    }
+
+    pub(super) fn get_mut(&mut self, id: OutboundId) -> Option<&mut Call> {
+        self.open.get_mut(&id)
+    }
+
+    /// Takes a call off the wire: its answer, if one came, was a question.
+    pub(super) fn take_off_wire(&mut self, wire: i64) {
+        self.by_wire.remove(&wire);
+    }
+
+    /// Gives a call that is sent again its new wire id.
+    pub(super) fn rewire(&mut self, id: OutboundId) -> Option<RequestId> {
+        let call = self.open.get_mut(&id)?;
+        call.wire = self.next_wire;
+        // A new token: its progress begins anew.
+        call.last_progress = None;
+        self.next_wire += 1;
+        self.by_wire.insert(call.wire, id);
+        Some(RequestId::Number(call.wire))
+    }
+
+    /// The calls whose time to be sent again has come.
+    pub(super) fn held_back_until(&self, now: Timestamp) -> Vec<OutboundId> {
+        let due =
+            |call: &Call| matches!(&call.again, Some(again) if matches!(again.step, Step::HeldBack(at) if at <= now));
+        self.open.iter().filter(|(_, call)| due(call)).map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn add(&mut self, purpose: Purpose, options: &CallOptions, now: Timestamp) -> OutboundId {
+        let id = OutboundId(self.next);
+        let wire = self.next_wire;
+        self.next += 1;
+        self.next_wire += 1;
+        let (idle, cap) = match options.deadlines {
+            Deadlines::Call { idle, cap } => (idle, cap),
+            Deadlines::Stream { first } => (first, Duration::MAX),
+        };
+        let call = Call {
+            wire,
+            purpose,
+            again: None,
+            returns_questions: false,
+            is_listen: false,
+            within: options.within,
+            wants_progress: options.progress,
+            last_progress: None,
+            deadlines: options.deadlines,
+            started: now,
+            heard: now,
+            idle_at: (now + idle).round_up(ROUNDING),
+            cap_at: (now + cap).round_up(ROUNDING),
+        };
+        let due = call.due();
+        self.earliest = Some(self.earliest.map_or(due, |earliest| earliest.min(due)));
+        self.by_wire.insert(wire, id);
+        self.open.insert(id, call);
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: OutboundId) -> Option<Call> {
+        let call = self.open.remove(&id)?;
+        self.by_wire.remove(&call.wire);
+        if self.open.is_empty() {
+            self.earliest = None;
+        }
+        Some(call)
+    }
+
+    /// Stops all clocks; they stand still while we owe the peer an answer.
+    pub(super) fn pause(&mut self, now: Timestamp) {
+        self.paused.get_or_insert(now);
+    }
+
+    /// Starts them again where they stood.
+    pub(super) fn resume(&mut self, now: Timestamp) {
+        let Some(paused) = self.paused.take() else { return };
+        for call in self.open.values_mut() {
+            call.shift(paused, now);
+        }
+        self.find_earliest();
+    }
+
+    pub(super) fn find_earliest(&mut self) {
+        self.earliest = self.open.values().map(Call::due).min();
+    }
+
+    pub(super) fn take_expired(&mut self, now: Timestamp) -> Vec<(OutboundId, TimedOut)> {
+        if self.next_deadline().is_none_or(|earliest| earliest > now) {
+            return Vec::new();
+        }
+        let expired = self.open.iter().filter(|(_, call)| call.is_expired(now));
+        expired.map(|(id, call)| (*id, call.time_out(now))).collect()
+    }
+}
+
+impl Call {
+    /// When something has to happen; never while the application is asked.
+    pub(super) fn due(&self) -> Timestamp {
+        match self.again.as_ref().map(|again| again.step) {
+            Some(Step::Asked(_)) => Timestamp::END,
+            Some(Step::HeldBack(until)) => until.min(self.idle_at).min(self.cap_at),
+            Some(Step::Sent) | None => self.idle_at.min(self.cap_at),
+        }
+    }
+
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
+        !self.is_asked() && self.idle_at.min(self.cap_at) <= now
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.again.as_ref().is_some_and(|again| matches!(again.step, Step::Asked(_)))
+    }
+
+    pub(super) fn is_on_wire(&self) -> bool {
+        self.again.as_ref().is_none_or(|again| again.step == Step::Sent)
+    }
+
+    /// Lets the clocks go on that stood still since then.
+    pub(super) fn shift(&mut self, since: Timestamp, now: Timestamp) {
+        self.idle_at = self.idle_at + now.saturating_since(since.max(self.heard));
+        self.cap_at = self.cap_at + now.saturating_since(since.max(self.started));
+    }
+
+    pub(super) fn time_out(&self, now: Timestamp) -> TimedOut {
+        match self.deadlines {
+            Deadlines::Call { cap, .. } if self.cap_at <= now => TimedOut::Cap(cap),
+            Deadlines::Call { idle, .. } => TimedOut::Idle(idle),
+            Deadlines::Stream { first } => TimedOut::Idle(first),
+        }
+    }
+
+    pub(super) fn hear(&mut self, now: Timestamp) {
+        self.heard = now;
+        self.idle_at = match self.deadlines {
+            Deadlines::Call { idle, .. } => (now + idle).round_up(ROUNDING),
+            Deadlines::Stream { .. } => self.cap_at,
+        };
+    }
+}
