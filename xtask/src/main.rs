@@ -11,6 +11,7 @@ mod layout;
 mod licence;
 mod purity;
 mod report;
+mod samples;
 mod toolchain;
 mod workspace;
 
@@ -26,6 +27,7 @@ Commands:
   test             all that must hold on every commit; prints a table and, as its last line, the tally
   test STEP...     only these of its steps
   interop          only the step interop: our client and server against the real Python SDK
+  samples          prints what we send, of every method in every revision, as one JSON object per line
 
 It needs Rust with rustup and Python 3 with venv. It installs the rest itself.
 ";
@@ -48,6 +50,9 @@ const STEPS: [Step; 12] = [
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    if arguments == ["samples"] {
+        return samples::print();
+    }
     let steps = match select(&arguments) {
         Ok(steps) => steps,
         Err(complaint) => {

@@ -228,7 +228,10 @@ impl Maker {
     }
 
     pub(crate) fn tool(self) -> Tool {
-        let schema = json!({ "type": "object", "properties": { "a": { "type": "integer" } }, "required": ["a"] });
+        let mut schema = json!({ "type": "object", "properties": { "a": { "type": "integer" } }, "required": ["a"] });
+        if self.version >= D {
+            schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+        }
         let mut it = Tool::new("add", object(if self.full { schema.clone() } else { json!({ "type": "object" }) }));
         let annotations = ToolAnnotations::new()
             .with_title("A title")

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use mcp_proto::ProtocolVersion;
+use mcp_proto::model::{METHODS, Sender};
 use mcp_samples::{Sample, samples};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -193,17 +194,25 @@ readers! {
 fn reader(sample: &Sample, message: &Value) -> Option<(Again, Value)> {
     let (method, form) = sample.kind.rsplit_once(' ')?;
     let result = message.get("result");
-    let by_kind = |name: &str| result.is_some_and(|result| result["resultType"] == name);
-    let method = if by_kind("input_required") {
+    let says = |key: &str| result.and_then(|result| result.get(key));
+    let makes_task = match sample.revision {
+        ProtocolVersion::V2025_11_25 => says("task").is_some(),
+        _ => says("resultType").is_some_and(|it| it == "task"),
+    };
+    let method = if makes_task {
+        "task"
+    } else if says("resultType").is_some_and(|it| it == "input_required") {
         "input_required"
-    } else if by_kind("task") {
-        "task"
-    } else if sample.revision == ProtocolVersion::V2025_11_25 && result.is_some_and(|it| it.get("task").is_some()) {
-        "task"
     } else {
         method
     };
-    let part = result.unwrap_or(message).clone();
+    let mut part = result.unwrap_or(message).clone();
+    let is_bare = result.is_none() && sample.revision <= ProtocolVersion::V2025_06_18;
+    if let (true, Some(members)) = (is_bare, part.as_object_mut()) {
+        // Until then the schema of a request or notification leaves these two to the envelope.
+        members.remove("jsonrpc");
+        members.remove("id");
+    }
     Some((readers(sample.revision)(method, form)?, part))
 }
 
@@ -243,30 +252,96 @@ fn differences(path: &str, before: &Value, after: &Value, found: &mut BTreeSet<S
     }
 }
 
-//KNOWN
+/// What strangers lose or refuse for reasons of their own: the revisions, a part of the complaint, the reason. Each row has
+/// to be needed.
+const GAPS: &[(&str, &str, &str)] = &[
+    ("2024-11-05 2025-03-26 2025-06-18", " -/params/_meta", "their schema has no _meta there, or knows the token only"),
+    ("2024-11-05 2025-03-26 2025-06-18", "unreadable error refused", "a null id is JSON-RPC's, not their schema's"),
+    ("2025-06-18 2025-11-25 2026-07-28", "/requestedSchema/properties/", "they take each choice for any string"),
+    ("2025-11-25", "notifications/elicitation/complete notification -/params/_meta", "their schema has no _meta there"),
+    ("2025-11-25", "tasks/get request -/params/_meta", "their schema has no _meta there"),
+    ("2025-11-25", "tasks/result request -/params/_meta", "their schema has no _meta there"),
+    ("2025-11-25", "tasks/cancel request -/params/_meta", "their schema has no _meta there"),
+    ("2025-11-25", "tasks/get result refused: invalid type: null", "a ttl may be null; later releases know"),
+    ("2025-11-25", "tasks/cancel result refused: invalid type: null", "a ttl may be null; later releases know"),
+    // Ours: a server that speaks nothing older should leave the id out.
+    ("2026-07-28", "unreadable error -/id", "they read a null id as none"),
+    ("2026-07-28", "/notifications/taskIds", "it belongs to the extension for tasks"),
+    ("2026-07-28", "tools/call result -/structuredContent", "they take null for absence"),
+];
+
+/// What strangers have no types for: the extension for tasks.
+const UNREAD: [&str; 8] = [
+    "2026-07-28 notifications/tasks notification",
+    "2026-07-28 tasks/cancel request",
+    "2026-07-28 tasks/cancel result",
+    "2026-07-28 tasks/get request",
+    "2026-07-28 tasks/get result",
+    "2026-07-28 tasks/update request",
+    "2026-07-28 tasks/update result",
+    "2026-07-28 tools/call result",
+];
 
 #[test]
 fn strangers_read_what_we_send() {
-    let mut found = BTreeSet::new();
-    let mut unread = BTreeSet::new();
+    let (mut complaints, mut unread) = (BTreeSet::new(), BTreeSet::new());
     for sample in samples() {
         let message: Value = serde_json::from_str(&sample.message).expect("samples are JSON");
         let mut check = |reader: Again, part: &Value, what: &str| match reader(part) {
             Ok(again) => {
-                let mut differing = BTreeSet::new();
-                differences("", part, &again, &mut differing);
-                found.extend(differing.into_iter().map(|at| format!("{} {what} {at}", sample.revision)));
+                let mut found = BTreeSet::new();
+                differences("", part, &again, &mut found);
+                complaints.extend(found.into_iter().map(|at| format!("{} {what} {at}", sample.revision)));
             }
-            Err(error) => drop(found.insert(format!("{} {what} refused: {error}", sample.revision))),
+            Err(error) => drop(complaints.insert(format!("{} {what} refused: {error}", sample.revision))),
         };
         let envelope = readers(sample.revision)("", "message").expect("every revision has messages");
         check(envelope, &message, &format!("envelope of {}", sample.kind));
         match reader(&sample, &message) {
             Some((reader, part)) => check(reader, &part, &sample.kind),
+            // An error is all envelope.
             None if sample.kind.ends_with(" error") => {}
             None => drop(unread.insert(format!("{} {}", sample.revision, sample.kind))),
         }
     }
-    println!("{}", found.into_iter().collect::<Vec<_>>().join("\n"));
-    println!("UNREAD\n{}", unread.into_iter().collect::<Vec<_>>().join("\n"));
+    let mut needed = BTreeSet::new();
+    complaints.retain(|complaint| {
+        let excuse = GAPS.iter().position(|(revisions, part, _)| {
+            revisions.split(' ').any(|revision| complaint.starts_with(revision)) && complaint.contains(part)
+        });
+        needed.extend(excuse);
+        excuse.is_none()
+    });
+    assert!(complaints.is_empty(), "{}", complaints.into_iter().collect::<Vec<_>>().join("\n"));
+    let idle: Vec<_> = (0..GAPS.len()).filter(|row| !needed.contains(row)).map(|row| GAPS[row]).collect();
+    assert!(idle.is_empty(), "no longer needed: {idle:?}");
+    assert_eq!(unread.iter().map(String::as_str).collect::<Vec<_>>(), UNREAD);
 }
+
+#[test]
+fn every_message_of_every_method_is_there() {
+    let kinds: BTreeSet<_> =
+        samples().into_iter().map(|sample| (sample.revision, sample.sender == Sender::Client, sample.kind)).collect();
+    for rule in METHODS {
+        for revision in ProtocolVersion::ALL.into_iter().filter(|it| (rule.since..=rule.until).contains(it)) {
+            for by_client in [true, false] {
+                let other = if by_client { Sender::Server } else { Sender::Client };
+                let is_ours_to_send = rule.sender != other && !NEVER_SENT.contains(&(revision, by_client, rule.method));
+                let forms: &[(&str, bool)] = if rule.is_notification() {
+                    &[("notification", by_client)]
+                } else {
+                    &[("request", by_client), ("result", !by_client), ("error", !by_client)]
+                };
+                for (form, sender) in forms.iter().filter(|_| is_ours_to_send) {
+                    let kind = (revision, *sender, format!("{} {form}", rule.method));
+                    assert!(kinds.contains(&kind), "no sample: {kind:?}");
+                }
+            }
+        }
+    }
+}
+
+/// What the tables allow and we never send, `true` being the client.
+const NEVER_SENT: [(ProtocolVersion, bool, &str); 1] =
+    // A server ends a subscription by its result.
+    [(ProtocolVersion::V2026_07_28, false, "notifications/cancelled")];
