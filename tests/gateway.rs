@@ -44,7 +44,7 @@ async fn through_the_gateway(options: &[&str], version: ProtocolVersion) -> mcp:
 
     let error = client.call_tool("sleep", json!({ "seconds": 60.0 })).idle(Duration::from_millis(100)).await;
     assert!(error.expect_err("it sleeps for a minute").is_timeout());
-    let cancelled: u32 = client.call_tool("cancelled_calls", ()).await?.structured()?;
+    let cancelled: u32 = client.call_tool("cancelled_calls", json!({ "at_least": 1 })).await?.structured()?;
     assert_eq!(cancelled, 1, "the server was told");
     let unknown = client.call_tool("nothing", ()).await.expect_err("no such tool");
     assert_eq!(unknown.rpc().map(|error| error.code.0), Some(-32602));

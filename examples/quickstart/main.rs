@@ -85,7 +85,7 @@ async fn tour() -> mcp::Result<()> {
     show::heading("A call that is given up after 300 ms: the server is told, and the connection lives");
     let error = client.call_tool("sleep", json!({ "seconds": 60.0 })).idle(Duration::from_millis(300)).await;
     show::line("sleep {seconds: 60}", error.map_or_else(|error| error.to_string(), |result| result.joined_text()));
-    let cancelled: u32 = client.call_tool("cancelled_calls", ()).await?.structured()?;
+    let cancelled: u32 = client.call_tool("cancelled_calls", json!({ "at_least": 1 })).await?.structured()?;
     show::line("calls that the server saw cancelled", cancelled);
 
     close(client).await;

@@ -1,11 +1,11 @@
 //! The quickstart's own server.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use mcp::{Context, Form, Server, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::sync::watch;
 
 #[derive(Deserialize, JsonSchema)]
 struct Pair {
@@ -31,14 +31,19 @@ struct Name {
     name: String,
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct AtLeast {
+    /// Wait until there are so many.
+    at_least: u32,
+}
+
 /// How many calls of `sleep` were cancelled: state that all calls share.
-#[derive(Default)]
-struct CancelledCalls(AtomicU32);
+struct CancelledCalls(watch::Sender<u32>);
 
 pub(crate) fn server() -> Server {
     Server::new("quickstart-server", env!("CARGO_PKG_VERSION"))
         .instructions("A few tools to try the protocol with.")
-        .state(CancelledCalls::default())
+        .state(CancelledCalls(watch::Sender::new(0)))
         .tool(Tool::new("add", "Add two numbers", async |args: Pair| args.a + args.b))
         .tool(Tool::new("divide", "Divide one number by another", async |args: Pair| {
             args.a.checked_div(args.b).ok_or(ToolError::new("division by zero"))
@@ -46,9 +51,7 @@ pub(crate) fn server() -> Server {
         .tool(Tool::new("count", "Count, and tell how far", count))
         .tool(Tool::new("greet", "Ask for a name and greet", greet))
         .tool(Tool::new("sleep", "Sleep for a while", sleep))
-        .tool(Tool::new("cancelled_calls", "How many calls of sleep were cancelled", async |ctx: Context| {
-            ctx.state::<CancelledCalls>().0.load(Ordering::Relaxed)
-        }))
+        .tool(Tool::new("cancelled_calls", "How many calls of sleep were cancelled", cancelled_calls))
 }
 
 async fn count(ctx: Context, args: Count) -> mcp::Result<String> {
@@ -72,8 +75,15 @@ async fn sleep(ctx: Context, args: Sleep) -> &'static str {
     tokio::select! {
         () = tokio::time::sleep(Duration::from_secs_f64(args.seconds.clamp(0.0, 3600.0))) => "slept well", // slow on purpose
         () = ctx.cancelled() => {
-            ctx.state::<CancelledCalls>().0.fetch_add(1, Ordering::Relaxed);
+            ctx.state::<CancelledCalls>().0.send_modify(|count| *count += 1);
             "woken up"
         }
     }
+}
+
+async fn cancelled_calls(ctx: Context, args: AtLeast) -> Result<u32, watch::error::RecvError> {
+    let mut count = ctx.state::<CancelledCalls>().0.subscribe();
+    // Named, because what it borrows must end before the receiver does.
+    let reached = *count.wait_for(|count| *count >= args.at_least).await?;
+    Ok(reached)
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use mcp_proto::model::{ElicitParams, ElicitResult, LogParams, LoggingLevel, Progress};
 use mcp_proto::{
-    Body, Deadlines, InboundId, Message, Meta, Peer, PeerCapabilities, ProtocolVersion, RequestMeta, Scope,
+    Body, Deadlines, InboundId, Message, Meta, Peer, PeerCapabilities, ProtocolVersion, RequestMeta, Scope, Why,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -190,9 +190,9 @@ impl Context {
             if let Some(answer) = round.answer(key) {
                 return T::deserialize(answer).map_err(|error| Error::Result { what, error });
             }
-            round.ask(key, Body::new(method, params)?);
             // The question goes out in place of an answer, and this run ends here; the client's next try brings the answer.
-            return std::future::pending().await;
+            round.ask(key, Body::new(method, params)?).await;
+            return Err(Error::Send { what, why: Why::Gone });
         }
         let call = Call::new(Arc::clone(&self.inner.shared), what, Body::new(method, params)?);
         let mut request = Request::<T>::new(Ok(call));

@@ -95,7 +95,7 @@ impl Life {
             }
         })
         .await;
-        let mut lease = Lease { life: self.clone(), step: Step::Started };
+        let mut lease = Lease { life: self.clone(), step: Step::Started, has_left: false };
         if is_first {
             // If this future is dropped in the middle, the lease takes everything back.
             lease.step = Step::Stopped;
@@ -129,6 +129,7 @@ pub(crate) struct Lease {
     life: Life,
     /// What the server is in once this lease, as the last one, is dropped.
     step: Step,
+    has_left: bool,
 }
 
 impl Lease {
@@ -136,9 +137,13 @@ impl Lease {
     pub(crate) async fn leave(mut self) {
         let is_last = {
             let mut phase = self.life.phase();
-            let is_last = phase.leases == 1 && phase.step == Step::Started;
+            let is_last = phase.leases == 1;
             if is_last {
                 phase.step = Step::Changing;
+            } else {
+                // Here and not in the drop: of two that leave at once one has to see that it is the last.
+                phase.leases -= 1;
+                self.has_left = true;
             }
             is_last
         };
@@ -153,6 +158,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if self.has_left {
+            return;
+        }
         let is_last = {
             let mut phase = self.life.phase();
             phase.leases -= 1;
@@ -161,5 +169,43 @@ impl Drop for Lease {
         if is_last || self.step == Step::Stopped {
             self.life.change(Step::Stopped);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    /// Neither took itself for the last, so that the stop hook never ran.
+    #[test]
+    fn of_two_that_leave_at_once_one_is_the_last() {
+        let stops = Arc::new(AtomicUsize::new(0));
+        let mut life = Life::default();
+        life.on_start::<_, String, _>(async || Ok(0u8));
+        let counts = Arc::clone(&stops);
+        life.on_stop(move |_: Arc<u8>| {
+            counts.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(())
+        });
+        const ROUNDS: usize = 2000;
+        for _ in 0..ROUNDS {
+            let leases = [block_on(life.enter()).unwrap(), block_on(life.enter()).unwrap()];
+            let barrier = Barrier::new(2);
+            thread::scope(|scope| {
+                for lease in leases {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        block_on(lease.leave());
+                    });
+                }
+            });
+        }
+        assert_eq!(stops.load(Ordering::SeqCst), ROUNDS);
     }
 }

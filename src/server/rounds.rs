@@ -5,9 +5,10 @@
 //! so it could as well have given other ones: the state tells nothing that it must not change, and is not sealed.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use mcp_proto::{Body, ErrorObject, InputRequired, Message, ProtocolVersion};
 use serde::Deserialize;
@@ -19,7 +20,18 @@ use crate::stream::{Answer, BoxFuture, Reply};
 #[derive(Debug)]
 pub(crate) struct Round {
     answers: Map<String, Value>,
-    asked: Mutex<BTreeMap<String, Body>>,
+    asked: Mutex<Asked>,
+}
+
+/// What the handler and its tasks have asked, and who waits for what.
+#[derive(Debug, Default)]
+struct Asked {
+    questions: BTreeMap<String, Body>,
+    /// The handler, which has to be dropped once something is asked.
+    handler: Option<Waker>,
+    /// Those who have asked, to be told that there will be no answer: the handler's tasks, which outlive it.
+    waiting: Vec<Waker>,
+    is_over: bool,
 }
 
 /// The longest state that is sent, in bytes.
@@ -53,15 +65,47 @@ impl Round {
         self.answers.get(key)
     }
 
-    /// Asks the client. The handler must not go on.
-    pub(crate) fn ask(&self, key: &str, question: Body) {
-        let replaced = self.asked().insert(key.to_owned(), question);
+    /// Asks the client. The handler must not go on; what ends this is the round.
+    pub(crate) async fn ask(&self, key: &str, question: Body) {
+        let (replaced, handler) = {
+            let mut asked = self.asked();
+            (asked.questions.insert(key.to_owned(), question), asked.handler.take())
+        };
         drop(replaced);
+        // It may be asleep, if this is a task that it waits for.
+        handler.into_iter().for_each(Waker::wake);
+        poll_fn(|cx| {
+            let waker = cx.waker().clone();
+            let mut asked = self.asked();
+            if asked.is_over {
+                return Poll::Ready(());
+            }
+            if !asked.waiting.iter().any(|known| known.will_wake(&waker)) {
+                asked.waiting.push(waker);
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn handle(&self, handler: Waker) {
+        let replaced = self.asked().handler.replace(handler);
+        drop(replaced);
+    }
+
+    fn end(&self) {
+        let (handler, waiting) = {
+            let mut asked = self.asked();
+            asked.is_over = true;
+            (asked.handler.take(), std::mem::take(&mut asked.waiting))
+        };
+        drop(handler);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// What is to be asked, once the handler cannot go on without it.
     fn question(&self) -> Option<Result<InputRequired, ErrorObject>> {
-        let asked = std::mem::take(&mut *self.asked());
+        let asked = std::mem::take(&mut self.asked().questions);
         if asked.is_empty() {
             return None;
         }
@@ -77,7 +121,7 @@ impl Round {
         Some(Ok(input))
     }
 
-    fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Body>> {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
         // Nothing can panic while it is held.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,6 +151,7 @@ impl Future for Asking {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
         let this = &mut *self;
         let Some(handler) = &mut this.handler else { return Poll::Pending };
+        this.round.handle(cx.waker().clone());
         if let Poll::Ready(reply) = handler.as_mut().poll(cx) {
             this.handler = None;
             return Poll::Ready(reply);
@@ -118,5 +163,11 @@ impl Future for Asking {
                 Poll::Ready(question.map(Answer::Question))
             }
         }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.round.end();
     }
 }

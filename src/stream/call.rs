@@ -61,7 +61,7 @@ impl Call {
     }
 
     fn send(&mut self, body: Body, cx: &Context<'_>) -> Poll<Result<()>> {
-        let waker = cx.waker().clone();
+        let mut waker = Some(cx.waker().clone());
         let options = self.options.clone();
         let since = *self.waits_since.get_or_insert_with(|| self.shared.now());
         let (Deadlines::Call { idle: patience, .. } | Deadlines::Stream { first: patience }) = options.deadlines;
@@ -72,16 +72,17 @@ impl Call {
         }
         let sent = self.shared.command(|state, now| match state.connection.request(now, body, options) {
             Ok(id) => {
-                state.waiters.insert(id, Waiter { waker: Some(waker), ..Waiter::default() });
+                state.waiters.insert(id, Waiter { waker: waker.take(), ..Waiter::default() });
                 Ok(id)
             }
             Err(refused) => {
                 if refused.why == Why::Full {
-                    state.waiting.push((Some(since + patience), waker));
+                    waker = waker.take().and_then(|waker| state.wait_for_room(Some(since + patience), waker));
                 }
                 Err(refused)
             }
         });
+        drop(waker);
         match sent {
             Ok(id) => {
                 self.step = Step::Open(id);
@@ -123,14 +124,15 @@ impl Future for Call {
             (progress, result, (replaced, waiter))
         });
         drop(replaced);
+        if result.is_none() {
+            // Before the callback, which may panic: then the drop still finds what to cancel.
+            this.step = Step::Open(id);
+        }
         if let Some(on_progress) = &mut this.on_progress {
             progress.into_iter().for_each(on_progress);
         }
         match result {
-            None => {
-                this.step = Step::Open(id);
-                Poll::Pending
-            }
+            None => Poll::Pending,
             Some(Ok(message)) => Poll::Ready(Ok(message)),
             Some(Err(error)) => Poll::Ready(Err(Error::Request { what: this.what.clone(), error })),
         }

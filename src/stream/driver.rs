@@ -158,7 +158,6 @@ where
         if !self.scanned.is_empty() || self.eof.is_some() {
             return false;
         }
-        let mut busy = false;
         if self.unread.is_empty() {
             if !self.wants_input && self.linger.is_none() {
                 return false;
@@ -170,7 +169,6 @@ where
                 Poll::Ready(Ok(0)) => self.eof = Some(Eof::Pending(None)),
                 Poll::Ready(Ok(read)) => self.unread = 0..read.min(self.input.len()),
             }
-            busy = true;
         }
         let limits = &self.parts.limits;
         let mut bytes = &self.input[self.unread.clone()];
@@ -187,7 +185,8 @@ where
         if self.unread.is_empty() {
             self.fit_input();
         }
-        busy || !self.scanned.is_empty()
+        // Also when that gave no whole line: only a reader that was asked in vain knows whom to wake.
+        true
     }
 
     /// Makes the input buffer fit the traffic, so that an idle connection is small and a busy one reads much at once.
@@ -206,14 +205,15 @@ where
         let mut turn = Turn::default();
         let now = self.parts.runtime.now();
         let Self { parts, replies, scanned, eof, output, written, writer, .. } = self;
+        let held_back = !scanned.is_empty();
         let (closed, wants_input, deadline) = parts.shared.with(|state| {
             while !state.connection.is_output_full()
                 && let Some((id, reply)) = replies.pop_front()
             {
                 turn.ended.extend(state.answer(now, id, reply));
             }
-            while replies.is_empty()
-                && state.connection.wants_input()
+            // Also while answers wait for room: whether that holds up the input is for the connection to say.
+            while state.connection.wants_input()
                 && let Some(message) = scanned.pop_front()
             {
                 state.connection.handle_message(now, Origin::STREAM, message);
@@ -245,7 +245,7 @@ where
             (state.closed.is_some(), state.connection.wants_input(), state.next_timeout())
         });
         // Reading may go on: that takes another turn, so that the reader is asked and knows whom to wake.
-        turn.resumed = wants_input && !self.wants_input;
+        turn.resumed = wants_input && (!self.wants_input || held_back && self.scanned.is_empty());
         self.wants_input = wants_input;
         if closed {
             // Whatever still comes is read past, not scanned into a connection that is over.
@@ -363,7 +363,7 @@ where
                 .shared
                 .with(|state| (std::mem::replace(&mut state.output_closed, true), std::mem::take(&mut state.watchers)))
                 .1
-                .into_iter()
+                .into_values()
                 .for_each(std::task::Waker::wake);
         }
         self.writer.is_none() && (self.parts.role == Role::Server || self.eof.is_some() || out_of_patience)
@@ -404,7 +404,7 @@ impl<Rd, Wr, R: Spawn> Drop for Driver<Rd, Wr, R> {
             state.connection.handle_broken(now, "its driver was dropped");
             state.output_closed = true;
             state.take_events(&mut turn);
-            turn.wakers.append(&mut state.watchers);
+            turn.wakers.extend(std::mem::take(&mut state.watchers).into_values());
         });
         turn.wakers.into_iter().for_each(std::task::Waker::wake);
     }

@@ -121,12 +121,11 @@ impl Future for Work {
         let waker = cx.waker().clone();
         let refused = this.shared.command(|state, now| {
             if state.connection.is_output_full() && !this.cancel.is_cancelled() {
-                state.waiting.push((None, waker));
-                return Err(reply);
+                return Err((reply, state.wait_for_room(None, waker)));
             }
             Ok((state.answer(now, this.id, reply), waker))
         });
-        this.reply = refused.err();
+        this.reply = refused.err().map(|(reply, _)| reply);
         if this.reply.is_some() { Poll::Pending } else { Poll::Ready(()) }
     }
 }
@@ -150,7 +149,7 @@ fn panicked(panic: &(dyn Any + Send)) -> ErrorObject {
 }
 
 /// Dropping a handler runs user code, which may panic as well.
-fn drop_contained<T>(value: T) {
+pub(crate) fn drop_contained<T>(value: T) {
     drop(contain(|| drop(value)));
 }
 

@@ -20,6 +20,7 @@ use mcp_proto::{CloseReason, Connection, Start};
 pub(crate) use self::call::{Call, notify};
 use self::driver::{Driver, Parts, Role};
 pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service};
+use self::shared::State;
 pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared};
 use crate::client::{Client, ClientBuilder};
 use crate::process::{Child, Command};
@@ -142,33 +143,48 @@ fn share<R: Spawn>(runtime: &R, connection: impl FnOnce(crate::Timestamp) -> Con
 impl Shared {
     /// What the handshake brought, once it did.
     pub(crate) async fn ready(&self) -> Result<Facts> {
-        poll_fn(|cx| {
-            let waker = cx.waker().clone();
-            self.with(|state| match (&state.facts, &state.closed) {
-                (Some(facts), _) => Poll::Ready(Ok(facts.clone())),
-                (None, Some(_)) if state.died_of_probe => Poll::Ready(Err(Error::DiedOfProbe)),
-                (None, Some(reason)) => Poll::Ready(Err(Error::Closed(reason.clone()))),
-                (None, None) => {
-                    state.watchers.push(waker);
-                    Poll::Pending
-                }
-            })
+        self.watch(|state| match (&state.facts, &state.closed) {
+            (Some(facts), _) => Some(Ok(facts.clone())),
+            (None, Some(_)) if state.died_of_probe => Some(Err(Error::DiedOfProbe)),
+            (None, Some(reason)) => Some(Err(Error::Closed(reason.clone()))),
+            (None, None) => None,
         })
         .await
     }
 
     /// Waits until the connection is over and its output closed.
     pub(crate) async fn ended(&self) -> CloseReason {
+        self.watch(|state| state.closed.clone().filter(|_| state.output_closed)).await
+    }
+
+    /// Waits until `look` finds something.
+    async fn watch<T>(&self, look: impl Fn(&State) -> Option<T>) -> T {
+        let mut watching = Watching { shared: self, key: None };
         poll_fn(|cx| {
-            let waker = cx.waker().clone();
-            self.with(|state| match &state.closed {
-                Some(reason) if state.output_closed => Poll::Ready(reason.clone()),
-                _ => {
-                    state.watchers.push(waker);
-                    Poll::Pending
+            let mut waker = Some(cx.waker().clone());
+            let found = self.with(|state| {
+                let found = look(state);
+                if found.is_none() {
+                    waker = waker.take().and_then(|waker| state.watch(&mut watching.key, waker));
                 }
-            })
+                found
+            });
+            found.map_or(Poll::Pending, Poll::Ready)
         })
         .await
+    }
+}
+
+/// A place among those who wait for the handshake or for the end, given back on drop.
+struct Watching<'a> {
+    shared: &'a Shared,
+    key: Option<u64>,
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            drop(self.shared.with(|state| state.watchers.remove(&key)));
+        }
     }
 }

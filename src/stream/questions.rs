@@ -8,18 +8,20 @@ use std::task::Poll;
 
 use mcp_proto::{Body, ErrorObject, Message, OutboundId};
 
-use super::handling::{Answer, BoxFuture, Reply, Service, contain};
-use super::shared::Shared;
+use super::handling::{Answer, BoxFuture, Reply, Service, contain, drop_contained};
+use super::shared::{Cancel, Shared};
 
 /// What one request needs to be answered before it goes on.
 pub(crate) struct Questions {
     pub(crate) call: OutboundId,
     pub(crate) requests: BTreeMap<String, Message>,
+    /// Tells that the request is over, answered or not.
+    pub(crate) over: Arc<Cancel>,
 }
 
 /// Answers the questions and sends the request again; if one of them gets no answer, the request is given up.
 pub(super) async fn answer(shared: Arc<Shared>, service: Arc<dyn Service>, questions: Questions) {
-    let Questions { call, requests } = questions;
+    let Questions { call, requests, over } = questions;
     let begin = |message: &Message| contain(|| service.answer(message)).and_then(|answer| answer);
     let mut open: Vec<(String, Option<BoxFuture<Reply>>)> = Vec::new();
     let mut answers = BTreeMap::new();
@@ -32,12 +34,15 @@ pub(super) async fn answer(shared: Arc<Shared>, service: Arc<dyn Service>, quest
     }
     if refused.is_none() {
         refused = poll_fn(|cx| {
+            if over.poll_cancelled(cx).is_ready() {
+                return Poll::Ready(Some(ErrorObject::internal("the request is over")));
+            }
             for (key, slot) in &mut open {
                 let Some(future) = slot else { continue };
                 match contain(|| future.as_mut().poll(cx)) {
                     Ok(Poll::Pending) => {}
                     Ok(Poll::Ready(reply)) => {
-                        *slot = None;
+                        drop_contained(slot.take());
                         match reply {
                             Ok(Answer::Result { body, .. }) => {
                                 answers.insert(std::mem::take(key), body);
@@ -53,15 +58,20 @@ pub(super) async fn answer(shared: Arc<Shared>, service: Arc<dyn Service>, quest
         })
         .await;
     }
-    drop(open);
+    // One by one, so that one that panics takes no other along.
+    open.into_iter().for_each(drop_contained);
     supply(&shared, call, &answers, refused);
 }
 
 fn supply(shared: &Shared, call: OutboundId, answers: &BTreeMap<String, Body>, refused: Option<ErrorObject>) {
-    shared.command(|state, now| match refused {
-        None => drop(state.connection.supply_input(now, call, answers)),
-        Some(error) => state.connection.cancel(now, call, &error.message),
+    let over = shared.command(|state, now| {
+        match refused {
+            None => drop(state.connection.supply_input(now, call, answers)),
+            Some(error) => state.connection.cancel(now, call, &error.message),
+        }
+        state.answered(call)
     });
+    drop(over);
 }
 
 fn unanswerable() -> ErrorObject {

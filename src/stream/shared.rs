@@ -31,9 +31,12 @@ pub(crate) struct State {
     /// The handlers at work, so that they can be told that their request was cancelled.
     handlers: BTreeMap<InboundId, Arc<Cancel>>,
     /// Who waits for room in a queue, and until when; without an end it is the connection that gives up.
-    pub(crate) waiting: Vec<(Option<Timestamp>, Waker)>,
-    /// Who waits for the handshake, or for the end.
-    pub(crate) watchers: Vec<Waker>,
+    waiting: Vec<(Option<Timestamp>, Waker)>,
+    /// Who waits for the handshake, or for the end, each under a number of its own.
+    pub(crate) watchers: BTreeMap<u64, Waker>,
+    next_watcher: u64,
+    /// Our calls whose questions are being answered, so that whoever answers can be told that they are over.
+    asked: BTreeMap<OutboundId, Arc<Cancel>>,
     pub(crate) facts: Option<Facts>,
     pub(crate) closed: Option<CloseReason>,
     /// Whether it ended before the server's era was known.
@@ -92,7 +95,9 @@ impl Shared {
             waiters: BTreeMap::new(),
             handlers: BTreeMap::new(),
             waiting: Vec::new(),
-            watchers: Vec::new(),
+            watchers: BTreeMap::new(),
+            next_watcher: 0,
+            asked: BTreeMap::new(),
             facts: None,
             closed: None,
             died_of_probe: false,
@@ -148,7 +153,7 @@ impl State {
             match event {
                 Event::Ready { version, peer, .. } => {
                     self.facts = Some(Facts { version, peer });
-                    turn.wakers.append(&mut self.watchers);
+                    turn.wakers.extend(std::mem::take(&mut self.watchers).into_values());
                 }
                 Event::Request { id, message, meta } => {
                     let cancel = Arc::new(Cancel::default());
@@ -161,7 +166,11 @@ impl State {
                     }
                 }
                 Event::Notification { message, .. } => turn.notifications.push(message),
-                Event::InputRequired { id, requests } => turn.questions.push(Questions { call: id, requests }),
+                Event::InputRequired { id, requests } => {
+                    let over = Arc::new(Cancel::default());
+                    turn.ended.extend(self.asked.insert(id, Arc::clone(&over)));
+                    turn.questions.push(Questions { call: id, requests, over });
+                }
                 Event::Progress { id, progress } => {
                     if let Some(waiter) = self.waiters.get_mut(&id) {
                         if waiter.progress.len() >= PROGRESS_KEPT {
@@ -172,6 +181,10 @@ impl State {
                     }
                 }
                 Event::Response { id, result } => {
+                    if let Some(over) = self.asked.remove(&id) {
+                        turn.wakers.append(&mut over.cancel());
+                        turn.ended.push(over);
+                    }
                     if let Some(waiter) = self.waiters.get_mut(&id) {
                         waiter.result = Some(result.map(|(_, message)| message));
                         turn.wakers.extend(waiter.waker.take());
@@ -182,11 +195,43 @@ impl State {
                     self.died_of_probe = while_probing && reason == CloseReason::PeerClosed;
                     self.closed = Some(reason);
                     turn.wakers.extend(self.waiting.drain(..).map(|(_, waker)| waker));
-                    turn.wakers.append(&mut self.watchers);
+                    turn.wakers.extend(std::mem::take(&mut self.watchers).into_values());
                 }
                 remark => turn.remarks.push(remark),
             }
         }
+    }
+
+    /// Remembers who waits for room. What it returns is to be dropped outside the lock.
+    #[must_use]
+    pub(crate) fn wait_for_room(&mut self, until: Option<Timestamp>, waker: Waker) -> Option<Waker> {
+        // One entry for each task, however often it looks and however many of its calls wait.
+        match self.waiting.iter_mut().find(|(_, known)| known.will_wake(&waker)) {
+            Some((known, _)) => {
+                *known = [*known, until].into_iter().flatten().min();
+                Some(waker)
+            }
+            None => {
+                self.waiting.push((until, waker));
+                None
+            }
+        }
+    }
+
+    /// Remembers who waits for the handshake or for the end, under the number that `key` keeps. As above.
+    #[must_use]
+    pub(crate) fn watch(&mut self, key: &mut Option<u64>, waker: Waker) -> Option<Waker> {
+        let key = *key.get_or_insert_with(|| {
+            self.next_watcher += 1;
+            self.next_watcher
+        });
+        self.watchers.insert(key, waker)
+    }
+
+    /// The questions of a call are answered, or its answering was given up. As with `handler_ended`.
+    #[must_use]
+    pub(super) fn answered(&mut self, call: OutboundId) -> Option<Arc<Cancel>> {
+        self.asked.remove(&call)
     }
 
     /// When the driver has to look again: for the connection, or because somebody has waited long enough for room.

@@ -64,18 +64,19 @@ impl Connection {
 
     /// Answers something that did not become a request. `id` is JSON text.
     pub(super) fn refuse(&mut self, origin: Origin, id: Option<&str>, error: &ErrorObject) {
-        let id = match (id, self.version().map(|version| version.rules().unreadable_id)) {
-            (Some(id), _) => Some(id),
-            (None, Some(UnreadableId::Omitted)) => None,
-            (None, Some(UnreadableId::Null) | None) => Some("null"),
+        let omits = match self.version() {
+            Some(version) => version.rules().unreadable_id == UnreadableId::Omitted,
+            None => self.is_modern_only(),
         };
+        let unreadable = if omits { None } else { Some("null") };
+        let id = id.or(unreadable);
         let mut frame = refusal(id, error);
         if frame.len() > self.limits.frame {
             // It quotes something overlong of the peer's: the text goes first, then the id.
             let short = ErrorObject::new(error.code, "refused");
             frame = refusal(id, &short);
             if frame.len() > self.limits.frame {
-                frame = refusal(Some("null"), &short);
+                frame = refusal(unreadable, &short);
             }
         }
         self.transmit(origin, About::Refusal, frame);

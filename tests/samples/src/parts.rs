@@ -264,7 +264,7 @@ impl Maker {
     }
 
     pub(crate) fn root(self) -> Root {
-        let mut it = Root::new("file:///work");
+        let mut it = Root::new("file:///home/ada/notes");
         (it.name, it.meta) = (self.always("Work"), self.inner_meta(C));
         it
     }

@@ -265,7 +265,6 @@ const GAPS: &[(&str, &str, &str)] = &[
     ("2025-11-25", "tasks/get result refused: invalid type: null", "a ttl may be null; later releases know"),
     ("2025-11-25", "tasks/cancel result refused: invalid type: null", "a ttl may be null; later releases know"),
     // Ours: a server that speaks nothing older should leave the id out.
-    ("2026-07-28", "unreadable error -/id", "they read a null id as none"),
     ("2026-07-28", "/notifications/taskIds", "it belongs to the extension for tasks"),
     ("2026-07-28", "tools/call result -/structuredContent", "they take null for absence"),
 ];
