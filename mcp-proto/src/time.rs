@@ -18,9 +18,6 @@ impl Timestamp {
     /// The Unix epoch, which is also where tests and simulations may start.
     pub const EPOCH: Self = Self(0);
 
-    /// The last moment that can be told.
-    pub(crate) const END: Self = Self(u64::MAX);
-
     /// The moment `nanos` nanoseconds after the Unix epoch.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_proto::Message;
 
-use super::handling::{BoxFuture, Service, contain, handle_contained};
+use super::handling::{BoxFuture, Service, contain, drop_contained, handle_contained};
 use super::shared::Shared;
 use crate::runtime::Spawn;
 
@@ -39,7 +39,8 @@ impl Notifications {
                 queue.waiting.push_back(handling);
                 (dropped, !std::mem::replace(&mut queue.at_work, true))
             };
-            if dropped.is_some() {
+            if let Some(dropped) = dropped {
+                drop_contained(dropped);
                 tracing::warn!("a notification was dropped: its handler does not keep up");
             }
             if idle {

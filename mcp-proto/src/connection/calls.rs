@@ -47,7 +47,7 @@ pub(super) struct Again {
 pub(super) enum Step {
     /// With the server.
     Sent,
-    /// With our application, since then; its clocks stand still.
+    /// With our application, since then; its clocks stand still, but a person has no more than an hour.
     Asked(Timestamp),
     /// Held back until then, since the server had no question and only wants to be asked again.
     HeldBack(Timestamp),
@@ -86,6 +86,8 @@ pub(super) enum Purpose {
     Discover(ProtocolVersion),
 }
 
+/// How long our application may take to answer a question of the server.
+const A_PERSONS_TIME: Duration = Duration::from_secs(3600);
 /// Deadlines are rounded up to this, so that many calls share one wake-up.
 const ROUNDING: Duration = Duration::from_millis(16);
 
@@ -216,14 +218,17 @@ impl Call {
     /// When something has to happen; never while the application is asked.
     pub(super) fn due(&self) -> Timestamp {
         match self.again.as_ref().map(|again| again.step) {
-            Some(Step::Asked(_)) => Timestamp::END,
+            Some(Step::Asked(since)) => (since + A_PERSONS_TIME).round_up(ROUNDING),
             Some(Step::HeldBack(until)) => until.min(self.idle_at).min(self.cap_at),
             Some(Step::Sent) | None => self.idle_at.min(self.cap_at),
         }
     }
 
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
-        !self.is_asked() && self.idle_at.min(self.cap_at) <= now
+        match self.again.as_ref().map(|again| again.step) {
+            Some(Step::Asked(_)) => self.due() <= now,
+            _ => self.idle_at.min(self.cap_at) <= now,
+        }
     }
 
     pub(super) fn is_asked(&self) -> bool {
@@ -241,6 +246,9 @@ impl Call {
     }
 
     pub(super) fn time_out(&self, now: Timestamp) -> TimedOut {
+        if self.is_asked() {
+            return TimedOut::Idle(A_PERSONS_TIME);
+        }
         match self.deadlines {
             Deadlines::Call { cap, .. } if self.cap_at <= now => TimedOut::Cap(cap),
             Deadlines::Call { idle, .. } => TimedOut::Idle(idle),

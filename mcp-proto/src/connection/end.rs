@@ -92,8 +92,9 @@ impl Connection {
         } else if !self.timers.is_set(Timer::Stall) {
             self.timers.set(Timer::Stall, self.now + self.limits.stall);
         }
-        if self.wants_writable && self.output.is_writable() && !self.calls.is_full() {
-            self.wants_writable = false;
+        let wanted = self.wants_room || self.wants_writable && !self.calls.is_full();
+        if wanted && self.output.is_writable() {
+            (self.wants_room, self.wants_writable) = (false, false);
             self.events.push(Event::Writable);
         }
         if self.requests.is_idle()

@@ -112,8 +112,9 @@ pub struct Connection {
     output: Output,
     events: Events,
     timers: Timers,
-    /// Whether somebody was refused as `Full` and waits for `Event::Writable`.
+    /// Whether somebody was refused as `Full`, or waits for room in the output only; told by `Event::Writable`.
     wants_writable: bool,
+    wants_room: bool,
     /// Set once the end has begun: why. Requests in work may still be answered.
     ending: Option<CloseReason>,
     /// Set with `Event::Closed`.
@@ -165,6 +166,7 @@ impl Connection {
             limits,
             timers: Timers::default(),
             wants_writable: false,
+            wants_room: false,
             ending: None,
             closed: false,
             input_ended: false,
@@ -461,7 +463,7 @@ impl Connection {
     /// Whether output is over its limit. Whoever has a large answer should wait for [`Event::Writable`] with it.
     pub fn is_output_full(&mut self) -> bool {
         let full = self.output.is_full() && !self.closed;
-        self.wants_writable |= full;
+        self.wants_room |= full;
         full
     }
 

@@ -259,3 +259,50 @@ async fn a_call_is_cancelled_when_its_progress_callback_panics() {
     soon(tokio::spawn(call.into_future())).await.unwrap_err();
     soon(ended.recv()).await.unwrap();
 }
+
+/// An answer that waited for room was not told of it as long as there was no place for a call.
+#[tokio::test]
+async fn an_answer_that_waits_for_room_does_not_wait_for_a_place_for_calls() {
+    let (here, there) = mcp::memory::duplex(1024);
+    let (reader, writer) = there.into_split();
+    let (go, wait) = tokio::sync::oneshot::channel::<()>();
+    let wait = Mutex::new(Some(wait));
+    let builder = Client::builder("c", "1")
+        .limits(|limits| {
+            limits.output = 1024;
+            limits.outbound_requests = 1;
+        })
+        .on_elicit(move |_| {
+            let wait = wait.lock().unwrap().take().unwrap();
+            async move {
+                wait.await.unwrap();
+                ElicitResult::decline()
+            }
+        });
+    let connecting = tokio::spawn(mcp_tokio::connect_stream(reader, writer, builder));
+    let mut raw = Raw::memory(here);
+    let init = raw.heard().await;
+    let info = json!({ "name": "s", "version": "1" });
+    let result = json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {} }, "serverInfo": info });
+    raw.send(json!({ "jsonrpc": "2.0", "id": init["id"], "result": result })).await;
+    assert_eq!(raw.heard().await["method"], "notifications/initialized");
+    let client = soon(connecting).await.unwrap().unwrap();
+    let calling = tokio::spawn(client.call_tool("t", ()).into_future());
+    let call = raw.heard().await;
+    let form = json!({ "message": "?", "requestedSchema": { "type": "object", "properties": {} } });
+    raw.send(json!({ "jsonrpc": "2.0", "id": "ask", "method": "elicitation/create", "params": form })).await;
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+    client.notify("notifications/first", &json!({ "text": "x".repeat(100 * 1024) }), None).unwrap();
+    let more = json!({ "text": "x".repeat(1000) });
+    until(|| client.notify("notifications/more", &more, None).is_ok()).await;
+    while client.notify("notifications/more", &more, None).is_ok() {}
+    go.send(()).unwrap();
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+    while raw.heard().await["id"] != "ask" {}
+    raw.send(json!({ "jsonrpc": "2.0", "id": call["id"], "result": { "content": [] } })).await;
+    soon(calling).await.unwrap().unwrap();
+}

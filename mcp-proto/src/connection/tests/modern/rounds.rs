@@ -185,7 +185,7 @@ fn rounds_are_limited() {
     assert_eq!(client.supply(call, &[]), Err(RespondError::Gone));
 }
 
-/// A person may think for as long as they want: the call's clocks stand still while we are asked, and go on afterwards.
+/// A person may think for an hour: the call's clocks stand still while we are asked, and go on afterwards.
 #[test]
 fn the_clocks_stand_still_while_the_application_is_asked() {
     let (idle, cap) = (secs(10), secs(15));
@@ -195,7 +195,7 @@ fn the_clocks_stand_still_while_the_application_is_asked() {
     client.wait(secs(8));
     client.line(&asks(&first["id"], ROOTS));
     asked(&mut client);
-    client.wait(secs(7200));
+    client.wait(secs(3500));
     assert!(client.events().is_empty());
     assert!(client.frames().is_empty());
     client.supply(call, &[("k", json!({"roots": []}))]).unwrap();
@@ -206,6 +206,18 @@ fn the_clocks_stand_still_while_the_application_is_asked() {
     client.wait(MILLI + SLACK);
     assert_eq!(take_end(&mut client), (call, Err(RequestError::TimedOut(TimedOut::Cap(cap)))));
     assert_eq!(client.methods(), ["notifications/cancelled"]);
+}
+
+/// But no longer: an application that never answers does not keep the call for ever. The server waits for nothing.
+#[test]
+fn a_question_that_is_never_answered_ends_the_call() {
+    let mut client = willing();
+    let (call, first) = calling(&mut client, &CallOptions::default());
+    client.line(&asks(&first["id"], ROOTS));
+    asked(&mut client);
+    client.wait(secs(3600) + SLACK);
+    assert_eq!(take_end(&mut client), (call, Err(RequestError::TimedOut(TimedOut::Idle(secs(3600))))));
+    assert!(client.frames().is_empty());
 }
 
 /// While we are asked or the request is held back, the server works on nothing that could be cancelled.
