@@ -6,6 +6,8 @@ use std::io;
 use mcp_proto::model::StructuredError;
 use mcp_proto::{CloseReason, EncodeError, ErrorObject, RequestError, RespondError, Why};
 
+use crate::process::Exit;
+
 /// What can go wrong with a client, a server, or a call.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -41,6 +43,8 @@ pub enum Error {
     Closed(CloseReason),
     /// The server ended at the question which era it speaks, and was not asked again without.
     DiedOfProbe,
+    /// The server, a child process, ended before the handshake was done.
+    ServerEnded(Exit),
     /// The server is not well defined; each line says what to change.
     Definition(Vec<String>),
     /// A start hook failed.
@@ -78,6 +82,7 @@ impl Error {
         matches!(
             self,
             Self::Closed(_)
+                | Self::ServerEnded(_)
                 | Self::Request { error: RequestError::Closed(_), .. }
                 | Self::Send { why: Why::Closed, .. }
         )
@@ -95,6 +100,9 @@ impl fmt::Display for Error {
             Self::Respond(error) => error.fmt(f),
             Self::Closed(reason) => reason.fmt(f),
             Self::DiedOfProbe => f.write_str("the server ended when it was asked which protocol revisions it speaks"),
+            Self::ServerEnded(exit) => {
+                write!(f, "the server ended before the handshake ({exit}); what it wrote to standard error may say why")
+            }
             Self::Definition(faults) => write!(f, "the server is not well defined: {}", faults.join("; ")),
             Self::Start(error) => write!(f, "the start hook failed: {error}"),
             Self::Pages { what, read } => write!(f, "{what} does not end: gave up after {read} pages"),
@@ -113,7 +121,12 @@ impl std::error::Error for Error {
             Self::Respond(error) => Some(error),
             Self::Closed(reason) => Some(reason),
             Self::Io(error) => Some(error),
-            Self::Send { .. } | Self::DiedOfProbe | Self::Definition(_) | Self::Start(_) | Self::Pages { .. } => None,
+            Self::Send { .. }
+            | Self::DiedOfProbe
+            | Self::ServerEnded(_)
+            | Self::Definition(_)
+            | Self::Start(_)
+            | Self::Pages { .. } => None,
         }
     }
 }

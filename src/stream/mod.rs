@@ -127,7 +127,14 @@ where
     let start = |client: ClientBuilder| {
         let (child, stdin, stdout) = command.spawn()?;
         let (reader, writer) = open(stdin, stdout)?;
-        Ok::<_, io::Error>(connect(runtime.clone(), reader, writer, Some(child), client))
+        let connecting = connect(runtime.clone(), reader, writer, Some(child.clone()), client);
+        Ok::<_, io::Error>(async move {
+            match connecting.await {
+                // How it ended says more than that it did.
+                Err(Error::Closed(CloseReason::PeerClosed)) => Err(Error::ServerEnded(child.shutdown().await)),
+                connected => connected,
+            }
+        })
     };
     match start(client.clone())?.await {
         Err(Error::DiedOfProbe) => start(client.legacy_only())?.await,

@@ -274,7 +274,7 @@ async fn a_program_that_does_not_exist_is_named() {
 #[tokio::test]
 async fn a_child_that_dies_before_the_handshake_is_an_error() {
     let error = soon(mcp_tokio::spawn(["false"])).await.unwrap_err();
-    assert!(error.is_closed(), "{error:?}");
+    assert!(error.is_closed() && error.to_string().contains("exit status: 1"), "{error:?}");
 }
 
 #[test]
