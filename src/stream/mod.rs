@@ -128,13 +128,14 @@ where
         let (child, stdin, stdout) = command.spawn()?;
         let (reader, writer) = open(stdin, stdout)?;
         let connecting = connect(runtime.clone(), reader, writer, Some(child.clone()), client);
-        Ok::<_, io::Error>(async move {
+        // Boxed: a connection is large, and the callers of this hold one for each try.
+        Ok::<_, io::Error>(Box::pin(async move {
             match connecting.await {
                 // How it ended says more than that it did.
                 Err(Error::Closed(CloseReason::PeerClosed)) => Err(Error::ServerEnded(child.shutdown().await)),
                 connected => connected,
             }
-        })
+        }))
     };
     match start(client.clone())?.await {
         Err(Error::DiedOfProbe) => start(client.legacy_only())?.await,
