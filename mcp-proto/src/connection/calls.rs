@@ -1,11 +1,12 @@
 //! The table of our open requests: handles, wire ids, and two clocks each.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::Limits;
 use super::error::TimedOut;
 use super::event::{CallOptions, Deadlines, InboundId, OutboundId, Wanted};
 use crate::Timestamp;
@@ -17,10 +18,15 @@ use crate::model::ProtocolVersion;
 pub(super) struct Calls {
     pub(super) open: BTreeMap<OutboundId, Call>,
     pub(super) by_wire: BTreeMap<i64, OutboundId>,
+    /// Calls that have become tasks (2025-11-25) and still report, by the wire id that is their token.
+    pub(super) tasks: BTreeMap<i64, TaskCall>,
+    /// Ids that others use in our name; see `reserve_id`.
+    pub(super) reserved: BTreeSet<i64>,
     /// Handles and wire ids count apart: a retry changes the wire id, never the handle.
     next: u64,
     pub(super) next_wire: i64,
     limit: usize,
+    task_limit: usize,
     /// No deadline of an open call is before this moment. May be early: then one look at the table corrects it, so that a
     /// call costs no entry in a timer tree.
     pub(super) earliest: Option<Timestamp>,
@@ -40,6 +46,14 @@ pub(super) struct Again {
     /// The keys of the questions that were asked last.
     pub(super) asked: Vec<String>,
     pub(super) step: Step,
+}
+
+/// A call that was answered with a task.
+#[derive(Clone, Debug)]
+pub(super) struct TaskCall {
+    pub(super) call: OutboundId,
+    pub(super) task: String,
+    pub(super) last_progress: Option<f64>,
 }
 
 /// Where such a request stands.
@@ -64,6 +78,8 @@ pub(super) struct Call {
     pub(super) returns_questions: bool,
     /// Whether it is a subscription: those alone the server may cancel.
     pub(super) is_listen: bool,
+    /// Whether its result may say that it has become a task.
+    pub(super) may_become_task: bool,
     pub(super) within: Option<InboundId>,
     pub(super) wants_progress: Wanted,
     pub(super) last_progress: Option<f64>,
@@ -92,13 +108,16 @@ const A_PERSONS_TIME: Duration = Duration::from_secs(3600);
 const ROUNDING: Duration = Duration::from_millis(16);
 
 impl Calls {
-    pub(super) const fn new(limit: usize) -> Self {
+    pub(super) const fn new(limits: &Limits) -> Self {
         Self {
             open: BTreeMap::new(),
             by_wire: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            reserved: BTreeSet::new(),
             next: 0,
             next_wire: 1,
-            limit,
+            limit: limits.outbound_requests,
+            task_limit: limits.tasks,
             earliest: None,
             paused: None,
         }
@@ -162,6 +181,7 @@ impl Calls {
             again: None,
             returns_questions: false,
             is_listen: false,
+            may_become_task: false,
             within: options.within,
             wants_progress: options.progress,
             last_progress: None,
@@ -185,6 +205,14 @@ impl Calls {
             self.earliest = None;
         }
         Some(call)
+    }
+
+    /// Keeps a call that has become a task, so that its progress still finds it.
+    pub(super) fn keep_task(&mut self, wire: i64, task: TaskCall) {
+        self.tasks.insert(wire, task);
+        if self.tasks.len() > self.task_limit {
+            self.tasks.pop_first();
+        }
     }
 
     /// Stops all clocks; they stand still while we owe the peer an answer.

@@ -76,6 +76,14 @@ impl Deadlines {
     pub const PERSON: Self = Self::Call { idle: Duration::from_secs(3600), cap: Duration::from_secs(3600) };
 }
 
+/// A number that travels with a message through this side and never on the wire, so that a driver and an application can tie
+/// what they know to a message: the HTTP request that it came by, the headers that it shall leave with.
+///
+/// Goes in with [`Message::attach`] and [`CallOptions::attachment`]; comes out with [`Message::attachment`] and
+/// [`Transmit::attachment`]. What is sent about a request of the peer is told apart by its [`Origin`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attachment(pub u64);
+
 /// The user's keys of a message's `_meta`. The core adds its own, which win.
 pub type Meta = Option<Map<String, Value>>;
 
@@ -95,6 +103,8 @@ pub struct CallOptions {
     pub log_level: Option<LoggingLevel>,
     /// What happens when the server answers with a question.
     pub rounds: Rounds,
+    /// For the transport: comes out with the frame.
+    pub attachment: Option<Attachment>,
 }
 
 /// What happens when a server of the modern era answers a request with a question (specification: multi round-trip
@@ -173,6 +183,10 @@ pub enum ResultKind {
     Complete,
     /// A question instead of an answer; see [`Rounds::Return`].
     InputRequired,
+    /// The request has become a task: of 2025-11-25 if it asked for that, later by the extension for tasks if both sides have
+    /// it. In 2025-11-25 its progress goes on after this: until [`release`](super::Connection::release) on the side that
+    /// answers, and until [`cancel`](super::Connection::cancel) or the news of the task's end on the side that asked.
+    Task,
     /// An extension's.
     Other(String),
 }
@@ -276,6 +290,12 @@ pub enum Event {
         /// Its result, not decoded yet, or how it failed.
         result: Result<(ResultKind, Message), RequestError>,
     },
+    /// An answer to a request that somebody else sends in our name: its id came from
+    /// [`reserve_id`](super::Connection::reserve_id).
+    Routed {
+        /// What came, with that id.
+        message: Message,
+    },
     /// An answer to nobody: late, unknown, or with a null id. Surfaced, not fatal.
     Stray {
         /// What came.
@@ -310,6 +330,8 @@ pub struct Transmit {
     pub about: About,
     /// Whether nothing is open on this exchange any more. Never on a stream.
     pub last: bool,
+    /// What went with our own request.
+    pub attachment: Option<Attachment>,
     /// One JSON text without line ends.
     pub frame: Vec<u8>,
 }

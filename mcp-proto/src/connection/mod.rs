@@ -5,15 +5,20 @@ mod config;
 mod end;
 mod error;
 mod event;
+mod extension;
 mod faults;
 mod inbound;
 mod lifecycle;
 mod logging;
 mod outbound;
+mod progress;
 mod queue;
+mod requests;
+mod reserved;
 mod rounds;
 mod stats;
 mod subscription;
+mod task;
 mod timer;
 
 use alloc::collections::BTreeMap;
@@ -25,15 +30,16 @@ use core::time::Duration;
 pub use config::{ClientConfig, Limits, ServerConfig};
 pub use error::{CloseReason, RequestError, RespondError, Rule, SendError, TimedOut, Why};
 pub use event::{
-    About, CallOptions, Change, Deadlines, Event, InboundId, InputRequired, Meta, Origin, OutboundId, Peer,
+    About, Attachment, CallOptions, Change, Deadlines, Event, InboundId, InputRequired, Meta, Origin, OutboundId, Peer,
     PeerCapabilities, RequestMeta, ResultKind, Rounds, Scope, Start, Transmit, Wanted,
 };
+pub use extension::Extension;
 pub use stats::Stats;
 
 use self::calls::Calls;
-use self::inbound::Requests;
 use self::lifecycle::Lifecycle;
 use self::queue::{Events, Output};
+use self::requests::Requests;
 use self::subscription::Changes;
 use self::timer::{Timer, Timers};
 use crate::Timestamp;
@@ -158,7 +164,7 @@ impl Connection {
             now,
             lifecycle: Lifecycle::default(),
             lines: LineBuffer::new(limits.frame),
-            calls: Calls::new(limits.outbound_requests),
+            calls: Calls::new(&limits),
             requests: Requests::new(&limits),
             changes: Changes::default(),
             output: Output::new(limits.output),
@@ -368,7 +374,8 @@ impl Connection {
         sent
     }
 
-    /// The handler of a cancelled request has ended: its slot is free. Ignored for a request that is still to be answered.
+    /// The handler of a cancelled request has ended: its slot is free. Or a task has ended: its progress is over. Ignored for
+    /// a request that is still to be answered.
     pub fn release(&mut self, now: Timestamp, id: InboundId) {
         self.advance(now);
         self.requests.release(id);
@@ -498,11 +505,15 @@ impl Connection {
     }
 
     fn transmit(&mut self, origin: Origin, about: About, frame: Vec<u8>) {
+        self.transmit_with(origin, about, None, frame);
+    }
+
+    fn transmit_with(&mut self, origin: Origin, about: About, attachment: Option<Attachment>, frame: Vec<u8>) {
         if self.closed {
             // The last broken rule closed the connection; its answer is not sent any more.
             return;
         }
-        self.output.push(Transmit { origin, about, last: false, frame });
+        self.output.push(Transmit { origin, about, last: false, attachment, frame });
     }
 }
 

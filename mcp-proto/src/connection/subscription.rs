@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 
 use super::error::RespondError;
 use super::event::{About, Change, Event, InboundId, Origin, OutboundId};
-use super::inbound::Effect;
 use super::lifecycle::Phase;
+use super::requests::Effect;
 use super::{Connection, Side};
 use crate::jsonrpc::{Body, Message, RequestId, Tail};
 use crate::model::{
@@ -74,6 +74,11 @@ impl Pending {
 }
 
 impl Changes {
+    /// Whether the request is a subscription that was granted.
+    pub(super) fn is_granted(&self, id: InboundId) -> bool {
+        self.listens.contains_key(&id)
+    }
+
     /// Forgets a subscription, if the request was one.
     pub(super) fn end(&mut self, id: InboundId) {
         self.listens.remove(&id);
@@ -91,7 +96,7 @@ impl Connection {
         if self.changes.listens.contains_key(&id) {
             return Err(RespondError::Gone);
         }
-        let granted = asked.intersection(granted);
+        let granted = self.grant_of(asked, granted);
         let (wire, origin) = (request.wire.clone(), request.origin);
         if let Ok(body) =
             Body::new("notifications/subscriptions/acknowledged", &AcknowledgedParams::new(granted.clone()))
@@ -154,6 +159,7 @@ impl Connection {
                     origin: listen.origin,
                     about: About::Within(*id),
                     last: false,
+                    attachment: None,
                     frame,
                 });
             }

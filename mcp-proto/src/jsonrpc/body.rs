@@ -170,6 +170,11 @@ impl Body {
         self.level
     }
 
+    /// Whether the text so far has this in it, wherever.
+    pub(crate) fn contains(&self, needle: &str) -> bool {
+        memchr::memmem::find(&self.open, needle.as_bytes()).is_some()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.open.len()
     }

@@ -48,7 +48,7 @@ pub use resources::*;
 pub(crate) use revisions::method_rule;
 pub use revisions::{
     ArgumentFaults, CACHEABLE, Capability, ERRORS, ErrorRule, INPUT_REQUESTS, MAY_REQUIRE_INPUT, METHODS, MethodRule,
-    Rules, Sender, Union, UnreadableId, VARIANTS, VariantRule,
+    Rules, Sender, TasksRule, Union, UnreadableId, VARIANTS, VariantRule,
 };
 pub use roots::*;
 pub use sampling::*;

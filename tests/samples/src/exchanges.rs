@@ -104,7 +104,14 @@ fn request(make: Maker, rule: &MethodRule, sender: Sender) -> Vec<Sent> {
     let mut sent = Vec::new();
     for number in 0..bodies.len().max(answers.len()) {
         let (body, (kind, answer)) = (&bodies[number % bodies.len()], &answers[number % answers.len()]);
-        let mut pair = pair(make, rule.needs);
+        let mut selves = selves(make, rule.needs);
+        if *kind == ResultKind::Task {
+            // Only between two sides that have the extension.
+            let extension = object(json!({ TASKS_EXTENSION: {} }));
+            selves.client_capabilities.extensions.get_or_insert_with(|| extension.clone());
+            selves.server_capabilities.extensions.get_or_insert(extension);
+        }
+        let mut pair = Pair::new(make.version, selves);
         ask(make, &mut pair, sender, body.clone());
         let id = pair.asked(other(sender)).unwrap_or_else(|| panic!("{body:?} did not arrive: {}", pair.events()));
         pair.side(other(sender))

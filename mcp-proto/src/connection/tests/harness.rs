@@ -392,6 +392,7 @@ pub(super) fn kind_of(event: &Event) -> &'static str {
         Event::Progress { .. } => "progress",
         Event::InputRequired { .. } => "input required",
         Event::Response { .. } => "response",
+        Event::Routed { .. } => "routed",
         Event::Stray { .. } => "stray",
         Event::Misbehaved { .. } => "misbehaved",
         Event::Writable => "writable",

@@ -13,4 +13,6 @@ mod limits;
 mod modern;
 mod progress;
 mod requests;
+mod routing;
+mod tasks;
 mod waiting;

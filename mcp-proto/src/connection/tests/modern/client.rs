@@ -2,9 +2,8 @@
 //! Results).
 
 use super::*;
-use crate::connection::{Rule, Wanted, Why};
+use crate::connection::{Extension, Rule, Wanted, Why};
 use crate::model::LoggingLevel;
-use std::string::ToString;
 
 /// "Every request MUST include …": the version, the capabilities; and who we are, and the level of logs if any are wanted. The
 /// user's keys stand beside them and do not replace them.
@@ -76,14 +75,14 @@ fn the_type_of_a_result_decides_what_it_is() {
     let cases = [
         (json!({}), Ok(ResultKind::Complete)),
         (json!({"resultType": "complete"}), Ok(ResultKind::Complete)),
-        (json!({"resultType": "task"}), Ok(ResultKind::Other("task".to_string()))),
+        (json!({"resultType": "task"}), Ok(ResultKind::Task)),
         (json!({"resultType": "other"}), Err(())),
         (json!({"resultType": ""}), Err(())),
         (json!({"resultType": 1}), Err(())),
         (json!({"resultType": "Complete"}), Err(())),
     ];
     for (result, expected) in cases {
-        let mut client = modern_client(|config| config.result_types = ["task".to_string()].to_vec());
+        let mut client = modern_client(|config| *config = config.clone().with_extension(Extension::tasks()));
         let call = client.ask("tools/call", &json!({"name": "t"}));
         let id = answer(&mut client)["id"].clone();
         client.tell(&json!({"jsonrpc": "2.0", "id": id, "result": result}));

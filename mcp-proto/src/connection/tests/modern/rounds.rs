@@ -544,3 +544,19 @@ fn both_sides_go_through_the_rounds_together() {
     let sent = pair.client.request(&body("ping", &json!({})), &CallOptions::default());
     assert_eq!(sent.unwrap_err().why, Why::NotInThisRevision);
 }
+
+/// "`requiredCapabilities`" names all that the client would have to declare, so that it is refused once and not for each.
+#[test]
+fn all_that_a_client_lacks_is_named_at_once() {
+    let (mut server, id) = serving("tools/call", &json!({"sampling": {}}));
+    let questions = [
+        ("a", "roots/list", json!({})),
+        ("b", "sampling/createMessage", json!({"messages": [], "maxTokens": 1, "tools": []})),
+        ("c", "elicitation/create", form()),
+        ("d", "elicitation/create", json!({"mode": "url", "message": "m", "url": "https://x.example"})),
+        ("e", "sampling/createMessage", json!({"messages": [], "maxTokens": 1})),
+    ];
+    assert_eq!(server.require(id, &questions, None), Err(RespondError::PeerLacks));
+    let required = json!({"roots": {}, "sampling": {"tools": {}}, "elicitation": {"form": {}, "url": {}}});
+    assert_eq!(answer(&mut server)["error"]["data"], json!({"requiredCapabilities": required}));
+}
