@@ -60,9 +60,9 @@ mod time;
 
 pub use connection::{
     About, Attachment, CallOptions, Change, ClientConfig, CloseReason, Connection, Deadlines, Event, Extension,
-    InboundId, InputRequired, Limits, Meta, Origin, OutboundId, Peer, PeerCapabilities, RequestError, RequestMeta,
-    RespondError, ResultKind, Rounds, Rule, Scope, SendError, ServerConfig, Start, Stats, TimedOut, Transmit, Wanted,
-    Why,
+    FreezeError, InboundId, InputRequired, Limits, Meta, Origin, OutboundId, Peer, PeerCapabilities, RequestError,
+    RequestMeta, RespondError, ResultKind, Rounds, Rule, Scope, SendError, ServerConfig, Start, Stats, ThawError,
+    TimedOut, Transmit, Wanted, Why,
 };
 pub use jsonrpc::{Body, EncodeError, ErrorCode, ErrorObject, Message};
 pub use model::{Era, ProtocolVersion};

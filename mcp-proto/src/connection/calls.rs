@@ -6,6 +6,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Limits;
 use super::error::TimedOut;
 use super::event::{CallOptions, Deadlines, InboundId, OutboundId, Wanted};
@@ -14,9 +16,10 @@ use crate::jsonrpc::{Body, RequestId};
 use crate::model::ProtocolVersion;
 
 /// The table of our open requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Calls {
     pub(super) open: BTreeMap<OutboundId, Call>,
+    #[serde(skip)]
     pub(super) by_wire: BTreeMap<i64, OutboundId>,
     /// Calls that have become tasks (2025-11-25) and still report, by the wire id that is their token.
     pub(super) tasks: BTreeMap<i64, TaskCall>,
@@ -25,7 +28,9 @@ pub(super) struct Calls {
     /// Handles and wire ids count apart: a retry changes the wire id, never the handle.
     next: u64,
     pub(super) next_wire: i64,
+    #[serde(skip)]
     limit: usize,
+    #[serde(skip)]
     task_limit: usize,
     /// No deadline of an open call is before this moment. May be early: then one look at the table corrects it, so that a
     /// call costs no entry in a timer tree.
@@ -35,8 +40,9 @@ pub(super) struct Calls {
 }
 
 /// A request that may have to be sent again with answers to a question of the server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Again {
+    #[serde(with = "super::freeze::body")]
     pub(super) body: Body,
     pub(super) options: CallOptions,
     /// How often it was answered with a question.
@@ -49,15 +55,16 @@ pub(super) struct Again {
 }
 
 /// A call that was answered with a task.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct TaskCall {
     pub(super) call: OutboundId,
     pub(super) task: String,
+    #[serde(with = "super::freeze::bits")]
     pub(super) last_progress: Option<f64>,
 }
 
 /// Where such a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Step {
     /// With the server.
     Sent,
@@ -67,7 +74,7 @@ pub(super) enum Step {
     HeldBack(Timestamp),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Call {
     /// Changes with each time the request is sent again.
     pub(super) wire: i64,
@@ -82,6 +89,7 @@ pub(super) struct Call {
     pub(super) may_become_task: bool,
     pub(super) within: Option<InboundId>,
     pub(super) wants_progress: Wanted,
+    #[serde(with = "super::freeze::bits")]
     pub(super) last_progress: Option<f64>,
     deadlines: Deadlines,
     started: Timestamp,
@@ -92,7 +100,7 @@ pub(super) struct Call {
 }
 
 /// What a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Purpose {
     /// The application asked for it and gets the `Response`.
     Application,
@@ -121,6 +129,13 @@ impl Calls {
             earliest: None,
             paused: None,
         }
+    }
+
+    /// What is not frozen, but follows from the rest and from the limits.
+    pub(super) fn restore(&mut self, limits: &Limits) {
+        (self.limit, self.task_limit) = (limits.outbound_requests, limits.tasks);
+        let on_wire = self.open.iter().filter(|(_, call)| call.is_on_wire());
+        self.by_wire = on_wire.map(|(id, call)| (call.wire, *id)).collect();
     }
 
     pub(super) fn is_empty(&self) -> bool {

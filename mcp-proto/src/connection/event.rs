@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::{CloseReason, RequestError, Rule};
@@ -16,15 +17,15 @@ use crate::model::{
 };
 
 /// A request of ours. A local serial: never on the wire, never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OutboundId(pub(super) u64);
 
 /// A request of the peer. A local serial: never on the wire, never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InboundId(pub(super) u64);
 
 /// The exchange by which an input came, and by which its answer leaves. A stream has one; over HTTP each POST is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin(u64);
 
 impl Origin {
@@ -48,7 +49,7 @@ pub enum Start {
 
 /// How long a request of ours may take. On a client both clocks stand still while it owes the server an answer to a request
 /// of the server's own, since the call may wait for exactly that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Deadlines {
     /// An ordinary call.
     Call {
@@ -88,7 +89,7 @@ pub struct Attachment(pub u64);
 pub type Meta = Option<Map<String, Value>>;
 
 /// What goes with a request of ours.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CallOptions {
     /// How long it may take.
@@ -104,12 +105,13 @@ pub struct CallOptions {
     /// What happens when the server answers with a question.
     pub rounds: Rounds,
     /// For the transport: comes out with the frame.
+    #[serde(skip)]
     pub attachment: Option<Attachment>,
 }
 
 /// What happens when a server of the modern era answers a request with a question (specification: multi round-trip
 /// requests).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rounds {
     /// The application is asked ([`Event::InputRequired`]), and the request is sent again with its answers.
     #[default]
@@ -157,7 +159,7 @@ impl Change {
 }
 
 /// Whether somebody listens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wanted {
     /// Nobody does.
     #[default]
@@ -192,7 +194,7 @@ pub enum ResultKind {
 }
 
 /// Who the peer is, as it says. Self-reported: for display and logs, never for decisions about trust.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Peer {
     /// Its name and version.
@@ -204,7 +206,7 @@ pub struct Peer {
 }
 
 /// What the peer offers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum PeerCapabilities {
     /// It is a client.
     Client(ClientCapabilities),

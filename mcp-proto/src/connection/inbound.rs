@@ -222,6 +222,7 @@ impl Connection {
         };
         let Some(request) = self.requests.open.get_mut(&id) else { return };
         request.cancelled = true;
+        self.stats.dropped += u64::from(request.waiting_progress.take().is_some());
         let (nested, is_subscription) = (request.nested, matches!(request.effect, Effect::Listen(_)));
         self.stats.dropped += self.output.drop_within(id) as u64;
         self.changes.end(id);

@@ -7,9 +7,11 @@ mod error;
 mod event;
 mod extension;
 mod faults;
+mod freeze;
 mod inbound;
 mod lifecycle;
 mod logging;
+mod mismatch;
 mod outbound;
 mod progress;
 mod queue;
@@ -34,6 +36,7 @@ pub use event::{
     PeerCapabilities, RequestMeta, ResultKind, Rounds, Scope, Start, Transmit, Wanted,
 };
 pub use extension::Extension;
+pub use freeze::{FreezeError, ThawError};
 pub use stats::Stats;
 
 use self::calls::Calls;
@@ -502,18 +505,6 @@ impl Connection {
 
     fn is_server(&self) -> bool {
         matches!(self.side, Side::Server(_))
-    }
-
-    fn transmit(&mut self, origin: Origin, about: About, frame: Vec<u8>) {
-        self.transmit_with(origin, about, None, frame);
-    }
-
-    fn transmit_with(&mut self, origin: Origin, about: About, attachment: Option<Attachment>, frame: Vec<u8>) {
-        if self.closed {
-            // The last broken rule closed the connection; its answer is not sent any more.
-            return;
-        }
-        self.output.push(Transmit { origin, about, last: false, attachment, frame });
     }
 }
 

@@ -11,7 +11,10 @@ use super::event::{
 use super::lifecycle::Phase;
 use super::{Connection, Side};
 use crate::jsonrpc::{Body, Fault, Kind, Message, RequestId, Tail};
-use crate::model::{CancelledParams, Era, MAY_REQUIRE_INPUT, ProtocolVersion, Sender, meta_key, method_rule};
+use crate::model::{
+    CancelledParams, Capability, Era, INPUT_REQUESTS, InputRequest, MAY_REQUIRE_INPUT, ProtocolVersion, Sender,
+    meta_key, method_rule,
+};
 
 /// What only the core sends.
 const OURS: [&str; 4] =
@@ -201,7 +204,7 @@ impl Connection {
                 return Err(Why::NotInThisRevision);
             }
             let offers = self.peer().is_none_or(|peer| match &peer.capabilities {
-                PeerCapabilities::Client(offered) => offered.offers(rule.needs),
+                PeerCapabilities::Client(offered) => offered.offers(rule.needs) && offered.offers(part_of(body)),
                 PeerCapabilities::Server(offered) => offered.offers(rule.needs),
             });
             if !offers {
@@ -249,6 +252,16 @@ impl Connection {
             Sender::Server => self.is_server(),
         }
     }
+}
+
+/// What a question to a client needs beyond the capability of its method: the mode of an elicitation, the tools of a sampling.
+/// One that cannot be read is for the client to refuse.
+fn part_of(body: &Body) -> Capability {
+    if !INPUT_REQUESTS.iter().any(|(method, _)| *method == body.method()) {
+        return Capability::None;
+    }
+    let question = serde_json::from_str::<InputRequest>(&body.as_input_request());
+    question.ok().and_then(|question| question.needs()).unwrap_or(Capability::None)
 }
 
 /// Answers, progress, and other ends.

@@ -5,6 +5,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use super::Limits;
 use super::event::{InboundId, Origin, Peer};
 use super::lifecycle::Terms;
@@ -12,49 +14,61 @@ use crate::jsonrpc::{Message, ProgressToken, RequestId};
 use crate::model::{Era, LoggingLevel, Progress, ProtocolVersion, SubscriptionFilter};
 
 /// The table of the peer's requests in work.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Requests {
     /// Cancelled ones included, until their handler has ended; and subscriptions, until they end.
     pub(super) open: BTreeMap<InboundId, Request>,
     /// Only those that can still be answered. The exchange is part of the key: over HTTP two POSTs may use one id.
+    #[serde(skip)]
     pub(super) by_wire: BTreeMap<(Origin, RequestId), InboundId>,
     /// How many of `open` are subscriptions, which have a limit of their own.
+    #[serde(skip)]
     pub(super) subscriptions: usize,
     /// Requests of 2025-11-25 that have become tasks: their progress goes on until `release`. Bounded; the oldest goes first.
     pub(super) tasks: BTreeMap<InboundId, Request>,
     /// Those whose progress waits for room in the output.
+    #[serde(skip)]
     pub(super) waiting_progress: BTreeSet<InboundId>,
     /// Admitted, but waiting for a place; in the order in which they came.
     pub(super) parked: VecDeque<Parked>,
+    #[serde(skip)]
     pub(super) parked_bytes: usize,
     pub(super) next: u64,
+    #[serde(skip)]
     pub(super) limit: usize,
+    #[serde(skip)]
     pub(super) subscription_limit: usize,
+    #[serde(skip)]
     pub(super) parked_limit: usize,
+    #[serde(skip)]
     pub(super) task_limit: usize,
 }
 
 /// A request that waits for a place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Parked {
     pub(super) origin: Origin,
+    #[serde(with = "super::freeze::message")]
     pub(super) message: Message,
     pub(super) terms: Terms,
     pub(super) token: Option<ProgressToken>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Request {
     pub(super) origin: Origin,
     pub(super) wire: RequestId,
     /// The revision it is served in.
     pub(super) version: ProtocolVersion,
+    #[serde(with = "super::freeze::peer")]
     pub(super) peer: Option<Arc<Peer>>,
     /// From which severity on its sender wants log messages about it.
     pub(super) log_level: Option<LoggingLevel>,
     pub(super) token: Option<ProgressToken>,
+    #[serde(with = "super::freeze::bits")]
     pub(super) last_progress: Option<f64>,
     /// The latest progress, while there is no room for it.
+    #[serde(skip)]
     pub(super) waiting_progress: Option<Progress>,
     /// How many calls of ours were made within it and are open.
     pub(super) nested: u32,
@@ -67,7 +81,7 @@ pub(super) struct Request {
 }
 
 /// What a request means to the connection itself.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Effect {
     /// Nothing.
     None,
@@ -102,6 +116,33 @@ impl Requests {
             subscription_limit: limits.subscriptions,
             parked_limit: limits.events,
             task_limit: limits.tasks,
+        }
+    }
+
+    /// What is not frozen, but follows from the rest, from the session and from the limits.
+    pub(super) fn restore(&mut self, limits: &Limits, session: Option<&Arc<Peer>>) {
+        let fresh = Self::new(limits);
+        (self.limit, self.subscription_limit) = (fresh.limit, fresh.subscription_limit);
+        (self.parked_limit, self.task_limit) = (fresh.parked_limit, fresh.task_limit);
+        for request in self.open.values_mut().chain(self.tasks.values_mut()) {
+            restore_peer(&mut request.peer, request.version, session);
+        }
+        for parked in &mut self.parked {
+            restore_peer(&mut parked.terms.peer, parked.terms.version, session);
+        }
+        let live = self.open.iter().filter(|(_, request)| !request.cancelled);
+        self.by_wire = live.map(|(id, request)| ((request.origin, request.wire.clone()), *id)).collect();
+        self.subscriptions = self.open.values().filter(|it| matches!(it.effect, Effect::Listen(_))).count();
+        self.parked_bytes = self.parked.iter().map(|parked| parked.message.size()).sum();
+    }
+
+    /// Leaves out what [`restore`](Self::restore) knows: requests of the legacy era are all of the session's peer.
+    pub(super) fn strip(&mut self) {
+        for request in self.open.values_mut().chain(self.tasks.values_mut()) {
+            request.peer.take_if(|_| request.version.era() == Era::Legacy);
+        }
+        for parked in &mut self.parked {
+            parked.terms.peer.take_if(|_| parked.terms.version.era() == Era::Legacy);
         }
     }
 
@@ -237,5 +278,11 @@ impl Requests {
     /// Whether at least one of them waits for an answer.
     pub(super) fn any_live(&self) -> bool {
         !self.by_wire.is_empty()
+    }
+}
+
+fn restore_peer(peer: &mut Option<Arc<Peer>>, version: ProtocolVersion, session: Option<&Arc<Peer>>) {
+    if version.era() == Era::Legacy {
+        *peer = session.cloned();
     }
 }

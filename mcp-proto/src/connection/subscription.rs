@@ -8,6 +8,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::RespondError;
 use super::event::{About, Change, Event, InboundId, Origin, OutboundId};
 use super::lifecycle::Phase;
@@ -19,7 +21,7 @@ use crate::model::{
 };
 
 /// What is subscribed to on this connection, and what has changed of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Changes {
     /// Opened by `subscriptions/listen`, with what was granted.
     listens: BTreeMap<InboundId, Listen>,
@@ -29,7 +31,7 @@ pub(super) struct Changes {
     uris: BTreeSet<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Listen {
     wire: RequestId,
     origin: Origin,
@@ -38,7 +40,7 @@ struct Listen {
 }
 
 /// What has changed and was not told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Pending {
     tools: bool,
     prompts: bool,

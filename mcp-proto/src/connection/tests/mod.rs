@@ -7,6 +7,7 @@ mod capabilities;
 mod deadlines;
 mod ends;
 mod faults;
+mod freeze;
 mod harness;
 mod lifecycle;
 mod limits;

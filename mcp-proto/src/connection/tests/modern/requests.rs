@@ -424,11 +424,11 @@ fn results_carry_the_keys_of_the_core() {
     server.tell(&modern(1, "tools/call", json!({"name": "t"})));
     let (id, ..) = server.take_request();
     let Value::Object(meta) = json!({"com.example/k": 1, meta_key::SERVER_INFO: {"name": "fake"}}) else { panic!() };
-    let kind = ResultKind::Other("task".into());
+    let kind = ResultKind::Other("com.example/kind".into());
     let sent = server.step(|conn, now| conn.respond(now, id, kind.clone(), result(&json!({})), Some(meta.clone())));
     server.answered(id, sent).unwrap();
     let reply = answer(&mut server);
-    assert_eq!(reply["result"]["resultType"], "task");
+    assert_eq!(reply["result"]["resultType"], "com.example/kind");
     assert_eq!(
         reply["result"]["_meta"],
         json!({"com.example/k": 1, meta_key::SERVER_INFO: {"name": "server", "version": "1"}})
