@@ -44,7 +44,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::calls::Purpose;
-use super::error::{CloseReason, RequestError, Rule, TimedOut};
+use super::error::{CloseReason, RequestError, Rule};
 use super::event::{About, CallOptions, Deadlines, Event, Origin, Peer, PeerCapabilities};
 use super::mismatch::handshake_failed;
 use super::{Connection, Side};
