@@ -1,0 +1,73 @@
+//! Lists are the same for everybody, and whatever was called before.
+
+mod common;
+
+use common::Raw;
+use mcp::{Server, Tool};
+use serde_json::{Value, json};
+
+fn stamped(id: u32, method: &str, mut params: Value) -> Value {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
+}
+
+fn open(server: &Server) -> Raw {
+    let (here, there) = mcp::memory::duplex(64 * 1024);
+    let (reader, writer) = here.into_split();
+    tokio::spawn(mcp_tokio::serve_stream(reader, writer, server.clone()));
+    Raw::memory(there)
+}
+
+/// basic (2026-07-28): what is listed MUST NOT depend on the connection or on earlier calls; server/tools: tools SHOULD come in an
+/// order that does not change.
+#[tokio::test]
+async fn tools_are_listed_alike_on_every_connection_and_after_every_call() {
+    let names = ["zebra", "ant", "mule", "bee", "yak"];
+    let server =
+        names.iter().fold(Server::new("s", "1"), |server, name| server.tool(Tool::new(*name, "", async || "x")));
+    let mut lists = Vec::new();
+    for _ in 0..3 {
+        let mut raw = open(&server);
+        for (round, name) in names.iter().enumerate() {
+            let id = u32::try_from(2 * round).unwrap();
+            lists.push(raw.ask(stamped(id, "tools/list", json!({}))).await["result"].clone());
+            let called = raw.ask(stamped(id + 1, "tools/call", json!({ "name": name }))).await;
+            assert_eq!(called["result"]["content"][0]["text"], "x", "{called}");
+        }
+        // Nor does the other era on the same connection change anything.
+        raw.initialize("2025-11-25").await;
+        lists.push(raw.ask(stamped(99, "tools/list", json!({}))).await["result"].clone());
+    }
+    let listed: Vec<_> =
+        lists[0]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    assert_eq!(listed, names);
+    assert!(lists.iter().all(|list| *list == lists[0]), "{lists:#?}");
+}
+
+/// server/utilities/caching (2026-07-28): a list MUST say for how long it is fresh and who may keep it; before, nobody knows of that.
+#[tokio::test]
+async fn a_list_says_how_long_it_is_fresh() {
+    let mut raw = open(&Server::new("s", "1").tool(Tool::new("t", "", async || "x")));
+    for request in [stamped(1, "tools/list", json!({})), stamped(2, "server/discover", json!({}))] {
+        let result = raw.ask(request).await["result"].clone();
+        assert!(result["ttlMs"].as_i64().is_some_and(|ttl| ttl >= 0), "{result}");
+        assert!(["public", "private"].map(Value::from).contains(&result["cacheScope"]), "{result}");
+    }
+    raw.initialize("2025-11-25").await;
+    let result = raw.ask(json!({ "jsonrpc": "2.0", "id": 3, "method": "tools/list" })).await["result"].clone();
+    assert_eq!(result.as_object().unwrap().len(), 1, "{result}");
+}
+
+/// Tasks extension: a server MUST ignore the wish for a task of the older revision; a call is a call.
+#[tokio::test]
+async fn the_older_wish_for_a_task_is_ignored() {
+    let mut raw = open(&Server::new("s", "1").tool(Tool::new("t", "", async || "x")));
+    let answer = raw.ask(stamped(1, "tools/call", json!({ "name": "t", "task": { "ttl": 60_000 } }))).await;
+    assert_eq!(
+        (&answer["result"]["resultType"], &answer["result"]["content"][0]["text"]),
+        (&json!("complete"), &json!("x"))
+    );
+}
