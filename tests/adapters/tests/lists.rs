@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::Raw;
-use mcp::{Server, Tool};
+use common::{Raw, soon};
+use mcp::model::ToolAnnotations;
+use mcp::{Client, ProtocolVersion, Server, Tool};
 use serde_json::{Value, json};
 
 fn stamped(id: u32, method: &str, mut params: Value) -> Value {
@@ -59,6 +60,57 @@ async fn a_list_says_how_long_it_is_fresh() {
     raw.initialize("2025-11-25").await;
     let result = raw.ask(json!({ "jsonrpc": "2.0", "id": 3, "method": "tools/list" })).await["result"].clone();
     assert_eq!(result.as_object().unwrap().len(), 1, "{result}");
+}
+
+/// What a tool says of itself besides its name reaches the client, and so does what the server says of itself; in both eras.
+#[tokio::test]
+async fn a_tool_and_a_server_are_told_with_all_they_say_of_themselves() {
+    let hints = ToolAnnotations::new().with_title("hint").with_read_only_hint(true).with_destructive_hint(false);
+    let schema = json!({ "type": "object", "properties": { "a": { "type": "string" } } });
+    let Value::Object(schema) = schema else { panic!("an object") };
+    let tool =
+        Tool::new("t", "what it does", async || "x").title("T").annotations(hints.clone()).input_schema(schema.clone());
+    let server = Server::new("s", "2").title("S").instructions("be kind").tool(tool);
+    for version in ProtocolVersion::ALL {
+        let builder = Client::builder("c", "1").versions([version]);
+        let client = soon(mcp_tokio::pair_with(server.clone(), builder)).await.unwrap();
+        let told = client.server().expect("who it is");
+        assert_eq!((told.info.name.as_str(), told.info.version.as_str()), ("s", "2"), "{version}");
+        assert_eq!(
+            (told.info.title.as_deref(), told.instructions.as_deref()),
+            (Some("S"), Some("be kind")),
+            "{version}"
+        );
+        let tool = soon(client.list_tools()).await.unwrap().remove(0);
+        assert_eq!(
+            (tool.title.as_deref(), tool.description.as_deref()),
+            (Some("T"), Some("what it does")),
+            "{version}"
+        );
+        assert_eq!((tool.annotations, tool.input_schema), (Some(hints.clone()), schema.clone()), "{version}");
+    }
+}
+
+/// basic, JSON Schema: what a `$ref` leads to on a network MUST NOT be fetched by itself. Both sides hand schemas on as they are.
+#[tokio::test]
+async fn a_reference_in_a_schema_is_never_followed() {
+    let network = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    network.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/schema.json", network.local_addr().unwrap());
+    let schema = json!({ "type": "object", "properties": { "a": { "$ref": url } }, "$defs": { "b": { "$ref": url } } });
+    let Value::Object(schema) = schema else { panic!("an object") };
+    let tool = Tool::new("t", "", async |_: Value| "x").input_schema(schema.clone());
+    let server = Server::new("s", "1").tool(tool);
+    for version in ProtocolVersion::ALL {
+        let builder = Client::builder("c", "1").versions([version]);
+        let client = soon(mcp_tokio::pair_with(server.clone(), builder)).await.unwrap();
+        assert_eq!(soon(client.list_tools()).await.unwrap()[0].input_schema, schema);
+        let called = soon(client.call_tool("t", json!({ "a": { "$ref": url } })).into_future()).await.unwrap();
+        assert_eq!(called.joined_text(), "x");
+        soon(client.close()).await;
+    }
+    let nobody = network.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock, "nobody has connected");
 }
 
 /// Tasks extension: a server MUST ignore the wish for a task of the older revision; a call is a call.

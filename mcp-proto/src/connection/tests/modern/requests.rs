@@ -499,6 +499,7 @@ fn changes_are_not_told_without_a_subscription() {
         "notifications/tools/list_changed",
         "notifications/resources/updated",
         "notifications/subscriptions/acknowledged",
+        "notifications/cancelled",
     ] {
         for scope in [Scope::Connection, Scope::Within(id)] {
             assert!(server.notify(&body(method, &json!({"uri": "x:y"})), scope).is_err(), "{method} {scope:?}");
