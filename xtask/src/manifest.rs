@@ -5,7 +5,7 @@ use crate::report::{Failure, Outcome};
 
 pub(crate) fn step() -> Result<Outcome, Failure> {
     let finished = Run::new("cargo run --quiet --package mcp-manifest --locked").show(is_summary).finish()?;
-    let summary = finished.stdout.lines().filter(|line| is_summary(line)).last().unwrap_or("it has no summary");
+    let summary = finished.stdout.lines().rfind(|line| is_summary(line)).unwrap_or("it has no summary");
     match finished.fault {
         None => Ok(Outcome::held(summary.trim_start_matches("manifest: "))),
         Some(fault) => Err(Failure { detail: fault, output: finished.output }),

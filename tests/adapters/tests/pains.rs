@@ -51,7 +51,7 @@ async fn pain_2_clients_of_one_server_object_hear_nothing_of_each_other() {
                     std::future::ready(ElicitResult::accept(tag))
                 })
                 .on_log(move |entry| {
-                    logged.lock().expect("no panic").push(entry.data.as_str().unwrap_or("?").to_owned())
+                    logged.lock().expect("no panic").push(entry.data.as_str().unwrap_or("?").to_owned());
                 });
             let client = mcp_tokio::pair_with(server, builder).await.expect("a pair");
             for round in 0..20 {

@@ -57,7 +57,7 @@ fn plain() -> Plain {
         byte: 255,
         maybe: None,
         list: vec![Some(true), None],
-        map: BTreeMap::from([("pi".into(), 3.14)]),
+        map: BTreeMap::from([("half".into(), 0.5)]),
         nested: Some(Box::new(Plain2 { pair: (1, "one".into()) })),
         any: json!({ "x": [null] }),
     }

@@ -96,9 +96,7 @@ fn tests(text: &str) -> Vec<Test> {
     let (mut found, mut doc, mut is_test, mut in_attribute, mut in_comment) =
         (Vec::new(), String::new(), false, false, false);
     for line in text.lines().map(str::trim) {
-        if in_comment {
-            in_comment = !line.ends_with("*/");
-        } else if line.starts_with("/*") {
+        if in_comment || line.starts_with("/*") {
             in_comment = !line.ends_with("*/");
         } else if in_attribute || line.starts_with("#[") {
             is_test |= line == "#[test]" || line.starts_with("#[tokio::test");
