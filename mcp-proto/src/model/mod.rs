@@ -23,6 +23,7 @@ mod resources;
 mod revisions;
 mod roots;
 mod sampling;
+mod sampling_tools;
 mod subscriptions;
 mod tasks;
 mod tasks_extension;
@@ -52,6 +53,7 @@ pub use revisions::{
 };
 pub use roots::*;
 pub use sampling::*;
+pub use sampling_tools::*;
 pub use subscriptions::*;
 pub use tasks::*;
 pub use tasks_extension::*;
