@@ -14,7 +14,7 @@ use mcp_proto::{
 use serde_json::{Map, json};
 
 use crate::pair::{NOW, Pair, Selves, Sent};
-use crate::parts::{Maker, URI, object};
+use crate::parts::{D, Maker, URI, object};
 use crate::{requests, results};
 
 /// The requests that the core asks or answers by itself.
@@ -56,7 +56,11 @@ fn selves(make: Maker, needs: Capability) -> Selves {
     let (client_capabilities, server_capabilities) = if make.full {
         (make.client_capabilities(), make.server_capabilities())
     } else {
-        (ClientCapabilities::of(needs), server_capabilities_of(needs))
+        // What a method needs, and both modes of a question to the person.
+        let modes = [Capability::ElicitationForm, Capability::ElicitationUrl];
+        let both = needs == Capability::Elicitation && make.version >= D;
+        let needed = [needs].into_iter().chain(modes.into_iter().filter(|_| both));
+        (ClientCapabilities::of_all(needed), server_capabilities_of(needs))
     };
     Selves {
         client: make.implementation("client"),
