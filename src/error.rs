@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use mcp_proto::model::StructuredError;
+use mcp_proto::model::{Capability, StructuredError};
 use mcp_proto::{CloseReason, EncodeError, ErrorObject, RequestError, RespondError, Why};
 
 use crate::process::Exit;
@@ -25,6 +25,19 @@ pub enum Error {
         what: String,
         /// Why not.
         why: Why,
+    },
+    /// The client did not declare the capability that a question to it needs. It was not asked.
+    ClientLacks {
+        /// The question's method and key.
+        what: String,
+        /// What it should have declared.
+        needs: Capability,
+    },
+    /// A question goes to the client when this run of the handler is over, and the handler is run again with the answer
+    /// (2026-07-28). Handlers that block see this, and tasks that outlive their handler; it needs no handling.
+    Asked {
+        /// The question's method and key.
+        what: String,
     },
     /// The peer's result does not have the shape that its method prescribes.
     Result {
@@ -94,6 +107,10 @@ impl fmt::Display for Error {
         match self {
             Self::Request { what, error } => write!(f, "{what}: {error}"),
             Self::Send { what, why } => write!(f, "{what} was not sent: {why}"),
+            Self::ClientLacks { what, .. } => {
+                write!(f, "{what} was not sent: the client did not declare the capability that this needs")
+            }
+            Self::Asked { what } => write!(f, "{what} is asked; the handler is run again when the answer is there"),
             Self::Result { what, error } => write!(f, "the result of {what} has the wrong shape: {error}"),
             Self::Encode(error) => error.fmt(f),
             Self::Structured(error) => error.fmt(f),
@@ -122,6 +139,8 @@ impl std::error::Error for Error {
             Self::Closed(reason) => Some(reason),
             Self::Io(error) => Some(error),
             Self::Send { .. }
+            | Self::ClientLacks { .. }
+            | Self::Asked { .. }
             | Self::DiedOfProbe
             | Self::ServerEnded(_)
             | Self::Definition(_)

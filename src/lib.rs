@@ -17,6 +17,8 @@ pub mod memory;
 pub mod process;
 pub mod runtime;
 mod schema;
+#[cfg(feature = "seal")]
+pub mod seal;
 mod server;
 pub mod stdio;
 pub mod stream;

@@ -6,19 +6,14 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 
-use mcp_proto::model::{ElicitParams, ElicitResult, LogParams, LoggingLevel, Progress};
-use mcp_proto::{
-    Body, Deadlines, InboundId, Message, Meta, Peer, PeerCapabilities, ProtocolVersion, RequestMeta, Scope, Why,
-};
-use schemars::JsonSchema;
+use mcp_proto::model::{LogParams, LoggingLevel, Progress};
+use mcp_proto::{Body, InboundId, Message, Meta, Peer, ProtocolVersion, RequestMeta, Scope, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
+use super::once::Kept;
 use super::rounds::Round;
-use crate::client::Request;
-use crate::schema;
-use crate::stream::{Call, Cancel, Inbound, Shared, notify};
+use crate::stream::{Cancel, Inbound, Shared, notify};
 use crate::{Error, Result};
 
 /// One request at work: what is known about it, and what its handler may say to the peer meanwhile.
@@ -38,13 +33,45 @@ struct Inner {
     cancel: Arc<Cancel>,
     states: Arc<States>,
     /// Where questions go in the era in which the client cannot be asked directly.
-    round: Option<Arc<Round>>,
+    round: Option<Round>,
+    /// What was done once, unless the round keeps it.
+    kept: Kept,
+    /// What was answered, unless the round knows it.
+    answers: Kept,
 }
 
 impl Context {
-    pub(super) fn new(shared: &Arc<Shared>, request: Inbound, states: Arc<States>, round: Option<Arc<Round>>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, request: Inbound, states: Arc<States>, round: Option<Round>) -> Self {
         let Inbound { id, message, meta, cancel } = request;
-        Self { inner: Arc::new(Inner { shared: Arc::clone(shared), id, message, meta, cancel, states, round }) }
+        let (shared, kept, answers) = (Arc::clone(shared), Kept::default(), Kept::default());
+        Self { inner: Arc::new(Inner { shared, id, message, meta, cancel, states, round, kept, answers }) }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    pub(super) fn id(&self) -> InboundId {
+        self.inner.id
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.inner.shared.now()
+    }
+
+    /// The round of the request, in the era in which the client cannot be asked directly.
+    pub(super) fn round(&self) -> Option<&Round> {
+        self.inner.round.as_ref()
+    }
+
+    /// What was done once.
+    pub(super) fn kept(&self) -> &Kept {
+        self.round().map_or(&self.inner.kept, Round::kept)
+    }
+
+    /// What was answered so far where the client is asked directly.
+    pub(super) fn answers(&self) -> &Kept {
+        &self.inner.answers
     }
 
     /// The server's state of type `T`: what was given to [`Server::state`](crate::Server::state) or came from its start
@@ -143,66 +170,6 @@ impl Context {
         &self.inner.message
     }
 
-    /// Whether the client can show a form to a person.
-    pub fn can_elicit(&self) -> bool {
-        self.peer().is_some_and(
-            |peer| matches!(&peer.capabilities, PeerCapabilities::Client(offered) if offered.elicitation.is_some()),
-        )
-    }
-
-    /// Asks the person at the client to fill in a form; waits up to an hour for that.
-    ///
-    /// `key` names the question within this request; a handler that asks twice uses two keys. With a client of the stateless
-    /// era (2026-07-28) the handler ends at the question and is run again from its beginning when the answer is there, so
-    /// what it does before asking must bear to be done twice. Questions asked side by side go out together.
-    ///
-    /// ```
-    /// # async fn example(ctx: mcp::Context) -> mcp::Result<String> {
-    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
-    /// struct Confirm {
-    ///     /// Really delete it?
-    ///     sure: bool,
-    /// }
-    /// let answer = ctx.elicit("confirm", mcp::Form::of::<Confirm>("Delete the file?")).await?;
-    /// Ok(match mcp::accepted::<Confirm>(&answer)? {
-    ///     Some(Confirm { sure: true }) => "deleted".into(),
-    ///     _ => "kept".into(),
-    /// })
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// When the client cannot elicit, the request is over, or the answer does not come.
-    pub async fn elicit(&self, key: &str, form: impl Into<ElicitParams>) -> Result<ElicitResult> {
-        self.ask(key, "elicitation/create", &form.into()).await
-    }
-
-    /// Asks the client something, whatever it is: `sampling/createMessage`, `roots/list`, or a method of your own. Waits
-    /// up to an hour, since a person may be asked. See [`elicit`](Self::elicit) for `key`.
-    ///
-    /// # Errors
-    ///
-    /// When the client did not declare the capability, the request is over, or the answer does not come or is no `T`.
-    pub async fn ask<T: DeserializeOwned>(&self, key: &str, method: &str, params: &impl Serialize) -> Result<T> {
-        let what = format!("{method} ({key})");
-        if let Some(round) = &self.inner.round {
-            if let Some(answer) = round.answer(key) {
-                return T::deserialize(answer).map_err(|error| Error::Result { what, error });
-            }
-            // The question goes out in place of an answer, and this run ends here; the client's next try brings the answer.
-            round.ask(key, Body::new(method, params)?).await;
-            return Err(Error::Send { what, why: Why::Gone });
-        }
-        let call = Call::new(Arc::clone(&self.inner.shared), what, Body::new(method, params)?);
-        let mut request = Request::<T>::new(Ok(call));
-        request.options(|options| {
-            options.within = Some(self.inner.id);
-            options.deadlines = Deadlines::PERSON;
-        });
-        request.await
-    }
-
     /// Sends a notification that belongs to this request.
     ///
     /// # Errors
@@ -242,43 +209,6 @@ impl Steps {
     pub fn done(&self) -> f64 {
         self.done
     }
-}
-
-/// A form for [`Context::elicit`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct Form(ElicitParams);
-
-impl Form {
-    /// A form with a field for each field of `T`, which must be text, numbers, truth values or choices: forms are flat.
-    /// Doc comments on the fields are shown to the person.
-    pub fn of<T: JsonSchema>(message: impl Into<String>) -> Self {
-        Self(ElicitParams::form(message, schema::of_form::<T>()))
-    }
-
-    /// A form with a schema written by hand: an object of flat properties.
-    pub fn with_schema(message: impl Into<String>, schema: serde_json::Map<String, Value>) -> Self {
-        Self(ElicitParams::form(message, schema))
-    }
-}
-
-impl From<Form> for ElicitParams {
-    fn from(form: Form) -> Self {
-        form.0
-    }
-}
-
-/// What the person filled in, `None` if they declined or cancelled.
-///
-/// # Errors
-///
-/// When what they filled in is no `T`.
-pub fn accepted<T: DeserializeOwned>(answer: &ElicitResult) -> Result<Option<T>> {
-    if answer.action != mcp_proto::model::ElicitAction::Accept {
-        return Ok(None);
-    }
-    let content = Value::Object(answer.content.clone().unwrap_or_default());
-    let decoded = serde_json::from_value(content);
-    decoded.map(Some).map_err(|error| Error::Result { what: "elicitation/create".into(), error })
 }
 
 /// The typed state of a server, one value of each type.

@@ -1,7 +1,10 @@
 //! Servers: what is offered, and how a connection's requests find their handlers.
 
+mod asking;
+mod carrier;
 mod context;
 mod life;
+mod once;
 mod output;
 mod rounds;
 mod tool;
@@ -15,12 +18,14 @@ use mcp_proto::model::{
 };
 use mcp_proto::{Body, ErrorObject, Limits, Message, ProtocolVersion, ServerConfig};
 
+pub use self::asking::{Form, accepted};
+use self::carrier::Carrier;
 pub(crate) use self::context::States;
-pub use self::context::{Context, Form, Steps, accepted};
+pub use self::context::{Context, Steps};
 pub(crate) use self::life::Lease;
 use self::life::Life;
 pub use self::output::{Json, ToolError, ToolOutput};
-use self::rounds::{Asking, Round};
+use self::rounds::Place;
 pub use self::tool::{IntoTool, Tool, ToolHandler};
 use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
 use crate::{Error, Result};
@@ -43,6 +48,7 @@ use crate::{Error, Result};
 pub struct Server {
     definition: Arc<Definition>,
     life: Life,
+    carrier: Carrier,
 }
 
 #[derive(Clone)]
@@ -70,7 +76,7 @@ impl Server {
             faults: Vec::new(),
             list: Default::default(),
         };
-        Self { definition: Arc::new(definition), life: Life::default() }
+        Self { definition: Arc::new(definition), life: Life::default(), carrier: Carrier::default() }
     }
 
     /// Offers a tool. They are listed in the order in which they are added.
@@ -185,7 +191,11 @@ impl Server {
     }
 
     pub(crate) fn service(&self) -> Arc<dyn Service> {
-        Arc::new(Serving { definition: Arc::clone(&self.definition), states: Arc::clone(self.life.states()) })
+        Arc::new(Serving {
+            definition: Arc::clone(&self.definition),
+            states: Arc::clone(self.life.states()),
+            carrier: self.carrier.clone(),
+        })
     }
 }
 
@@ -202,6 +212,7 @@ impl fmt::Debug for Server {
 struct Serving {
     definition: Arc<Definition>,
     states: Arc<States>,
+    carrier: Carrier,
 }
 
 impl Service for Serving {
@@ -232,29 +243,9 @@ impl Serving {
         let Some(tool) = self.definition.by_name.get(name).and_then(|at| self.definition.tools.get(*at)) else {
             return Handling::Now(Err(ErrorObject::invalid_params(format!("unknown tool: {name}"))));
         };
-        let round = match Round::of(&request.message, request.meta.version) {
-            Ok(round) => round,
-            Err(error) => return Handling::Now(Err(error)),
-        };
-        let asking = |handler: BoxFuture<Reply>| match &round {
-            Some(round) => Box::pin(Asking::new(handler, Arc::clone(round))),
-            None => handler,
-        };
-        let context = Context::new(shared, request, Arc::clone(&self.states), round.clone());
-        if tool.is_blocking() {
-            // Also the decoding of its arguments happens over there; it may be user code that blocks.
-            let tool = Arc::clone(tool);
-            return Handling::Blocking(asking(Box::pin(async move {
-                match tool.run(context) {
-                    Ok(future) => future.await,
-                    Err(reply) => reply,
-                }
-            })));
-        }
-        match tool.run(context) {
-            Ok(future) => Handling::InPlace(asking(future)),
-            Err(reply) => Handling::Now(reply),
-        }
+        let place = if tool.is_blocking() { Place::Thread } else { Place::Executor };
+        let tool = Arc::clone(tool);
+        self.run(shared, request, place, move |context| tool.run(context))
     }
 }
 

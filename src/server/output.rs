@@ -3,13 +3,13 @@
 use std::any::Any;
 use std::fmt;
 
-use mcp_proto::model::{CallToolResult, ContentBlock};
+use mcp_proto::model::{CallToolResult, ClientCapabilities, ContentBlock, ElicitParams};
 use mcp_proto::{ErrorCode, ErrorObject};
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::schema;
+use crate::{Error, schema};
 
 /// What a tool may return.
 ///
@@ -120,7 +120,9 @@ impl ToolOutput for CallToolResult {
 }
 
 /// The error may be anything that can be shown, so `?` works on whatever a handler uses; its text is what the model sees.
-/// A [`ToolError`] says more.
+/// A [`ToolError`] says more, and an [`ErrorObject`] is answered as it is. A question that the client lacks the capability for
+/// ([`Error::ClientLacks`](crate::Error::ClientLacks)) and whose error the handler passes on was indispensable: then the client
+/// is told what it lacks (−32021), in the revisions that can say so.
 impl<T: ToolOutput, E: fmt::Display + Send + 'static> ToolOutput for Result<T, E> {
     fn schema() -> Option<Schema> {
         T::schema()
@@ -129,12 +131,27 @@ impl<T: ToolOutput, E: fmt::Display + Send + 'static> ToolOutput for Result<T, E
     fn into_result(self) -> Result<CallToolResult, ErrorObject> {
         match self {
             Ok(output) => output.into_result(),
-            Err(error) => match (&error as &dyn Any).downcast_ref::<ToolError>() {
-                Some(ToolError { kind: Kind::Rpc(error) }) => Err(error.clone()),
+            Err(error) => match rpc_error(&error) {
+                Some(error) => Err(error),
                 // The alternate form shows the chain of causes where an error type has one.
-                _ => Ok(CallToolResult::error(format!("{error:#}"))),
+                None => Ok(CallToolResult::error(format!("{error:#}"))),
             },
         }
+    }
+}
+
+/// The JSON-RPC error that a handler's error stands for, if it does.
+pub(super) fn rpc_error(error: &dyn Any) -> Option<ErrorObject> {
+    if let Some(ToolError { kind: Kind::Rpc(error) }) = error.downcast_ref() {
+        return Some(error.clone());
+    }
+    match error.downcast_ref() {
+        Some(error @ Error::ClientLacks { needs, .. }) => {
+            let mut told = ErrorObject::missing_client_capability(ClientCapabilities::of(*needs));
+            told.message = error.to_string();
+            Some(told)
+        }
+        _ => error.downcast_ref().cloned(),
     }
 }
 
@@ -172,9 +189,22 @@ impl ToolError {
         Self { kind: Kind::Shown(text.into()) }
     }
 
-    /// An error of the protocol, for the client and not for the model.
+    /// An error of the protocol, for the client and not for the model. One with data is made of an [`ErrorObject`].
     pub fn rpc(code: impl Into<ErrorCode>, message: impl Into<String>) -> Self {
         Self { kind: Kind::Rpc(ErrorObject::new(code, message)) }
+    }
+
+    /// The person must have done something at a URL before the tool can do anything; then the client may call it again.
+    ///
+    /// In 2025-11-25 this is the error −32042 (specification: client/elicitation). In 2026-07-28 it is a question under the
+    /// key `id`, and once the person has agreed the handler is run again; it gives this error again as long as it has to. A
+    /// client that sends nobody to URLs, and a person who declines, is told as with [`new`](Self::new); 2026-07-28 tells the
+    /// former by −32021.
+    ///
+    /// `id` and URL are as with [`Context::elicit_url`](crate::Context::elicit_url).
+    pub fn url_required(message: impl Into<String>, url: impl Into<String>, id: impl Into<String>) -> Self {
+        let url = ElicitParams::url(message, url, Some(id.into()));
+        Self { kind: Kind::Rpc(ErrorObject::url_elicitation_required([url])) }
     }
 }
 
@@ -188,8 +218,9 @@ impl fmt::Display for ToolError {
 }
 
 // Not an `Error` itself, or this conversion from every error would overlap with the one from itself.
-impl<E: std::error::Error> From<E> for ToolError {
+impl<E: std::error::Error + 'static> From<E> for ToolError {
     fn from(error: E) -> Self {
-        Self::new(error.to_string())
+        let kind = rpc_error(&error).map_or_else(|| Kind::Shown(error.to_string()), Kind::Rpc);
+        Self { kind }
     }
 }

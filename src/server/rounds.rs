@@ -1,25 +1,86 @@
 //! Asking the client in the middle of a request, in the stateless era: the handler is dropped, the questions are the answer,
 //! and the client's next try runs it again with the answers at hand (specification 2026-07-28: multi round-trip requests).
 //!
-//! Nothing is held here between two rounds. The answers of earlier rounds travel in `requestState`. They came from the client,
-//! so it could as well have given other ones: the state tells nothing that it must not change, and is not sealed.
+//! Nothing is held here between two rounds. What was answered and done in earlier rounds travels in `requestState`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{self, Poll, Waker};
 
-use mcp_proto::{Body, ErrorObject, InputRequired, Message, ProtocolVersion};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use mcp_proto::{Body, ErrorObject, InputRequired, Message, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use crate::stream::{Answer, BoxFuture, Reply};
+use super::Serving;
+use super::carrier::{Carrier, refusal};
+use super::context::Context;
+use super::once::Kept;
+use super::tool::Started;
+use crate::stream::{Answer, BoxFuture, Handling, Inbound, Reply, Shared, contain};
+
+/// Where a handler runs, and so how it comes to an end at a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On the executor: it is dropped where it waits.
+    Executor,
+    /// On a thread that it may block. It cannot be taken out of there, so a question is an error to it, and the questions are
+    /// the reply whatever it makes of that.
+    Thread,
+}
+
+impl Serving {
+    /// Runs the handler of a request during which the client may be asked: `tools/call`, `prompts/get`, `resources/read`.
+    ///
+    /// On a thread, `handler` itself runs over there as well: decoding arguments may be user code that blocks.
+    pub(super) fn run(
+        &self,
+        shared: &Arc<Shared>,
+        request: Inbound,
+        place: Place,
+        handler: impl FnOnce(Context) -> Started + Send + 'static,
+    ) -> Handling {
+        let round = if request.meta.version.rules().result_type {
+            match Round::open(&self.carrier, shared.now(), &request.message, place) {
+                Ok(round) => Some(round),
+                Err(error) => return Handling::Now(Err(error)),
+            }
+        } else {
+            // The client can be asked directly.
+            None
+        };
+        let asks = round.is_some();
+        let context = Context::new(shared, request, Arc::clone(&self.states), round);
+        let asking = {
+            let context = context.clone();
+            move |handler| if asks { Box::pin(Asking { handler: Some(handler), context }) } else { handler }
+        };
+        match place {
+            Place::Executor => match handler(context) {
+                Ok(future) => Handling::InPlace(asking(future)),
+                Err(reply) => Handling::Now(reply),
+            },
+            Place::Thread => Handling::Blocking(asking(Box::pin(async move {
+                match handler(context) {
+                    Ok(future) => future.await,
+                    Err(reply) => reply,
+                }
+            }))),
+        }
+    }
+}
 
 /// One round of a request: what is answered, and what the handler asks.
 #[derive(Debug)]
-pub(crate) struct Round {
-    answers: Map<String, Value>,
+pub(super) struct Round {
+    carrier: Carrier,
+    place: Place,
+    /// What was answered in this round and in earlier ones, as it came.
+    answers: BTreeMap<String, Box<RawValue>>,
+    /// What came without a state, so that it is not known whether it was asked. Only what the handler asks is looked at.
+    unasked: BTreeMap<String, Box<RawValue>>,
+    kept: Kept,
     asked: Mutex<Asked>,
 }
 
@@ -27,6 +88,10 @@ pub(crate) struct Round {
 #[derive(Debug, Default)]
 struct Asked {
     questions: BTreeMap<String, Body>,
+    /// The keys of `unasked` that turned out to be asked.
+    used: BTreeSet<String>,
+    /// Instead of questions: what is wrong with an answer.
+    fault: Option<ErrorObject>,
     /// The handler, which has to be dropped once something is asked.
     handler: Option<Waker>,
     /// Those who have asked, to be told that there will be no answer: the handler's tasks, which outlive it.
@@ -34,45 +99,97 @@ struct Asked {
     is_over: bool,
 }
 
-/// The longest state that is sent, in bytes.
-const LONGEST_STATE: usize = 256 * 1024;
+/// What travels in `requestState`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// What this round asks: answers to anything else are not looked at.
+    asked: BTreeSet<String>,
+    answers: BTreeMap<String, Box<RawValue>>,
+    kept: BTreeMap<String, Box<RawValue>>,
+}
 
 impl Round {
-    /// The round that a request opens; `None` in an era in which the client can be asked directly.
-    pub(crate) fn of(message: &Message, version: ProtocolVersion) -> Result<Option<Arc<Self>>, ErrorObject> {
+    /// The round that a request opens.
+    ///
+    /// # Errors
+    ///
+    /// −32602 when what the client brings of earlier rounds cannot be read, or is not what it was given.
+    fn open(carrier: &Carrier, now: Timestamp, request: &Message, place: Place) -> Result<Self, ErrorObject> {
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Brought {
-            input_responses: Option<Map<String, Value>>,
+        struct Brought<'a> {
+            #[serde(borrow)]
+            input_responses: Option<BTreeMap<String, &'a RawValue>>,
             request_state: Option<String>,
         }
-        if !version.rules().result_type {
-            return Ok(None);
-        }
         // Most requests are first tries; what they hold is not looked through a second time.
-        let is_retry = ["\"requestState\"", "\"inputResponses\""].iter().any(|key| message.text().contains(key));
-        let brought: Brought = if is_retry { decode(message.params().as_str())? } else { Brought::default() };
-        let mut answers: Map<String, Value> = match &brought.request_state {
-            Some(state) => decode(state)?,
-            None => Map::new(),
+        let is_retry = ["\"requestState\"", "\"inputResponses\""].iter().any(|key| request.text().contains(key));
+        let brought = if is_retry { request.params().decode() } else { Ok(Brought::default()) };
+        let brought = brought.map_err(|error| {
+            let rule = "params.inputResponses must be an object and params.requestState a text";
+            ErrorObject::invalid_params(format!("{}: {rule}: {error}", request.method()))
+        })?;
+        let responses = brought.input_responses.unwrap_or_default().into_iter();
+        let mut responses = responses.map(|(key, answer)| (key, answer.to_owned()));
+        let (state, unasked) = match brought.request_state {
+            None => (State::default(), responses.collect()),
+            Some(state) => {
+                let text = carrier.unpack(request, now, &state)?;
+                let mut state: State = serde_json::from_str(&text).map_err(|error| {
+                    tracing::debug!(%error, "a requestState was refused");
+                    refusal()
+                })?;
+                let asked = std::mem::take(&mut state.asked);
+                state.answers.extend(responses.by_ref().filter(|(key, _)| asked.contains(key)));
+                (state, BTreeMap::new())
+            }
         };
-        answers.extend(brought.input_responses.unwrap_or_default());
-        Ok(Some(Arc::new(Self { answers, asked: Mutex::default() })))
+        Ok(Self {
+            carrier: carrier.clone(),
+            place,
+            answers: state.answers,
+            unasked,
+            kept: Kept::of(state.kept),
+            asked: Mutex::default(),
+        })
+    }
+
+    /// What is kept over all rounds.
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// What the client answered to this question, if it was asked already.
-    pub(crate) fn answer(&self, key: &str) -> Option<&Value> {
-        self.answers.get(key)
+    pub(super) fn answer(&self, key: &str) -> Option<&RawValue> {
+        if let Some(answer) = self.answers.get(key) {
+            return Some(answer);
+        }
+        let answer = self.unasked.get(key)?;
+        self.asked().used.insert(key.to_owned());
+        Some(answer)
     }
 
-    /// Asks the client. The handler must not go on; what ends this is the round.
-    pub(crate) async fn ask(&self, key: &str, question: Body) {
-        let (replaced, handler) = {
-            let mut asked = self.asked();
-            (asked.questions.insert(key.to_owned(), question), asked.handler.take())
-        };
+    /// Asks the client, all under keys of their own. There is no answer in this round: the handler must not go on, and is
+    /// dropped unless it blocks.
+    pub(super) async fn ask(&self, questions: impl IntoIterator<Item = (String, Body)>) {
+        self.asked().questions.extend(questions);
+        self.suspend().await;
+    }
+
+    /// Tells the client that an answer does not fit its question. The handler must not go on, as with `ask`.
+    pub(super) async fn reject(&self, fault: ErrorObject) {
+        let replaced = self.asked().fault.replace(fault);
         drop(replaced);
+        self.suspend().await;
+    }
+
+    /// Waits for the end of the round.
+    async fn suspend(&self) {
+        if self.place == Place::Thread {
+            return;
+        }
         // It may be asleep, if this is a task that it waits for.
+        let handler = self.asked().handler.take();
         handler.into_iter().for_each(Waker::wake);
         poll_fn(|cx| {
             let waker = cx.waker().clone();
@@ -103,22 +220,40 @@ impl Round {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// What is to be asked, once the handler cannot go on without it.
-    fn question(&self) -> Option<Result<InputRequired, ErrorObject>> {
-        let asked = std::mem::take(&mut self.asked().questions);
-        if asked.is_empty() {
+    /// The reply, once the handler cannot go on without the client.
+    fn reply(&self, request: &Message, now: Timestamp) -> Option<Reply> {
+        let (questions, fault) = {
+            let mut asked = self.asked();
+            (std::mem::take(&mut asked.questions), asked.fault.take())
+        };
+        if let Some(fault) = fault {
+            return Some(Err(fault));
+        }
+        if questions.is_empty() {
             return None;
         }
-        let mut input = InputRequired::default();
-        input.requests = asked;
-        if !self.answers.is_empty() {
-            let state = Value::Object(self.answers.clone()).to_string();
-            if state.len() > LONGEST_STATE {
-                return Some(Err(ErrorObject::internal("the answers so far are too long to be carried on")));
-            }
+        Some(self.pack(request, now, &questions).map(|state| {
+            let mut input = InputRequired::default();
+            input.requests = questions;
             input.state = Some(state);
-        }
-        Some(Ok(input))
+            Answer::Question(input)
+        }))
+    }
+
+    /// What has to be known in the next round.
+    fn pack(
+        &self,
+        request: &Message,
+        now: Timestamp,
+        questions: &BTreeMap<String, Body>,
+    ) -> Result<String, ErrorObject> {
+        let used = self.asked().used.clone();
+        let mut answers = self.answers.clone();
+        let unasked = self.unasked.iter().filter(|(key, _)| used.contains(*key));
+        answers.extend(unasked.map(|(key, answer)| (key.clone(), answer.clone())));
+        let state = State { asked: questions.keys().cloned().collect(), answers, kept: self.kept.done() };
+        let text = serde_json::to_string(&state).map_err(|error| ErrorObject::internal(error.to_string()))?;
+        self.carrier.pack(request, now, text)
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
@@ -127,47 +262,41 @@ impl Round {
     }
 }
 
-fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ErrorObject> {
-    serde_json::from_str(text).map_err(|_| ErrorObject::invalid_params("inputResponses or requestState cannot be read"))
-}
-
 /// A handler that may ask. When it is pending with questions asked, it is dropped, and all of them are the reply: so
 /// questions that are asked side by side go out together.
-pub(crate) struct Asking {
+struct Asking {
     /// `None` once it has ended.
     handler: Option<BoxFuture<Reply>>,
-    round: Arc<Round>,
-}
-
-impl Asking {
-    pub(crate) fn new(handler: BoxFuture<Reply>, round: Arc<Round>) -> Self {
-        Self { handler: Some(handler), round }
-    }
+    context: Context,
 }
 
 impl Future for Asking {
     type Output = Reply;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
-        let this = &mut *self;
-        let Some(handler) = &mut this.handler else { return Poll::Pending };
-        this.round.handle(cx.waker().clone());
-        if let Poll::Ready(reply) = handler.as_mut().poll(cx) {
-            this.handler = None;
-            return Poll::Ready(reply);
-        }
-        match this.round.question() {
-            None => Poll::Pending,
-            Some(question) => {
-                this.handler = None;
-                Poll::Ready(question.map(Answer::Question))
-            }
-        }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Reply> {
+        let Self { handler: slot, context } = &mut *self;
+        let (Some(handler), Some(round)) = (slot.as_mut(), context.round()) else { return Poll::Pending };
+        round.handle(cx.waker().clone());
+        let polled = match round.place {
+            Place::Executor => handler.as_mut().poll(cx),
+            // To panic at the error that a question gives is one way to make something of it.
+            Place::Thread => contain(|| handler.as_mut().poll(cx)).unwrap_or_else(|error| Poll::Ready(Err(error))),
+        };
+        let reply = match polled {
+            Poll::Ready(reply) if round.place == Place::Executor => Some(reply),
+            Poll::Ready(reply) => Some(round.reply(context.message(), context.now()).unwrap_or(reply)),
+            Poll::Pending => round.reply(context.message(), context.now()),
+        };
+        let Some(reply) = reply else { return Poll::Pending };
+        *slot = None;
+        Poll::Ready(reply)
     }
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        self.round.end();
+        if let Some(round) = self.context.round() {
+            round.end();
+        }
     }
 }

@@ -258,8 +258,13 @@ struct Typed<H, M> {
 impl<H: ToolHandler<M>, M> Run for Typed<H, M> {
     fn run(&self, context: Context) -> Started {
         let faults = context.version().rules().argument_faults;
-        match self.handler.call(context) {
-            Ok(future) => Ok(Box::pin(async move { encode(future.await.into_result()) })),
+        match self.handler.call(context.clone()) {
+            Ok(future) => Ok(Box::pin(async move {
+                encode(match future.await.into_result() {
+                    Err(error) => context.tell(error).await,
+                    result => result,
+                })
+            })),
             Err(fault) => Err(match faults {
                 ArgumentFaults::ToolResult => encode(Ok(CallToolResult::error(fault))),
                 ArgumentFaults::ProtocolError => Err(ErrorObject::invalid_params(fault)),

@@ -19,7 +19,7 @@ use mcp_proto::{CloseReason, Connection, Start};
 
 pub(crate) use self::call::{Call, notify};
 use self::driver::{Driver, Parts, Role};
-pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service};
+pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service, contain};
 use self::shared::State;
 pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared};
 use crate::client::{Client, ClientBuilder};
