@@ -8,6 +8,9 @@
 //! [`stream::serve`] and [`stream::connect`] are what it calls. The protocol itself is in the crate [`mcp_proto`], whose
 //! types are re-exported here as [`model`].
 //!
+//! With the feature `seal`, what handlers keep between two rounds of a request is sealed before it goes through the client's
+//! hands. A server that others can reach than who started it wants that: [`Context::once`] tells why.
+//!
 //! This crate names no runtime and starts no tasks by itself except through [`runtime::Spawn`]. It logs through `tracing`
 //! and never configures logging; what carries the protocol on stdout carries nothing else.
 

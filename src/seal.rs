@@ -280,3 +280,6 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

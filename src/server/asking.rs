@@ -309,22 +309,22 @@ impl Context {
     /// What a tool's error is to this client. One that its revision does not have is shown to the model; that a URL must be
     /// opened first is a question in the stateless era.
     pub(super) async fn tell(&self, error: ErrorObject) -> Result<CallToolResult, ErrorObject> {
-        let code = error.code;
-        if code == ErrorCode::URL_ELICITATION_REQUIRED {
-            let urls = error.typed_data::<UrlElicitationData>().map(|data| data.elicitations).unwrap_or_default();
-            let can = self.can_elicit_url();
-            match self.round() {
-                None if can && self.version().may_send_error(code) => return Err(error),
-                Some(_) if !can => return self.require([Capability::ElicitationUrl]).map(|()| CallToolResult::new()),
-                Some(round) if !urls.is_empty() => self.send_to(round, &urls).await?,
-                _ => {}
+        match error.code {
+            ErrorCode::URL_ELICITATION_REQUIRED => {
+                let urls = error.typed_data::<UrlElicitationData>().map(|data| data.elicitations).unwrap_or_default();
+                if let Some(round) = self.round() {
+                    self.require([Capability::ElicitationUrl])?;
+                    self.send_to(round, &urls).await?;
+                } else if self.can_elicit_url() {
+                    return Err(error);
+                }
+                Ok(CallToolResult::error(show(&error, &urls)))
             }
-            return Ok(CallToolResult::error(show(&error, &urls)));
+            ErrorCode::MISSING_CLIENT_CAPABILITY if !self.version().may_send_error(error.code) => {
+                Ok(CallToolResult::error(error.message))
+            }
+            _ => Err(error),
         }
-        if code == ErrorCode::MISSING_CLIENT_CAPABILITY && !self.version().may_send_error(code) {
-            return Ok(CallToolResult::error(error.message));
-        }
-        Err(error)
     }
 
     /// Asks the person to open these, again if need be, unless they have said no. Comes back only if they have.

@@ -32,6 +32,14 @@ pub(crate) fn serde_features() -> Result<Outcome, Failure> {
     test("cargo test --package mcp-proto --features hostile-serde-features --no-fail-fast --locked")
 }
 
+/// What has to hold without optional features as well: the workspace's tests have all of them.
+pub(crate) fn bare_features() -> Result<Outcome, Failure> {
+    test(
+        "cargo test --package mcp-adapters-tests --no-default-features --test session_modern --test rounds \
+         --test rounds_raw --no-fail-fast --locked",
+    )
+}
+
 /// The oldest compiler that the manifests promise.
 pub(crate) fn msrv() -> Result<Outcome, Failure> {
     let workspace = Workspace::read()?;

@@ -43,6 +43,7 @@ const STEPS: [Step; 13] = [
     Step { name: "docs", run: compile::docs },
     Step { name: "tests", run: compile::tests },
     Step { name: "serde-features", run: compile::serde_features },
+    Step { name: "bare-features", run: compile::bare_features },
     Step { name: "msrv", run: compile::msrv },
     Step { name: "purity", run: purity::step },
     Step { name: "cross-windows", run: compile::cross_windows },

@@ -116,11 +116,16 @@ impl Raw {
         assert_eq!(answer["result"], json!({}), "{answer}");
     }
 
-    /// The handshake of a client.
+    /// The handshake of a client that offers nothing.
     pub(crate) async fn initialize(&mut self, version: &str) -> Value {
+        self.initialize_with(version, json!({})).await
+    }
+
+    /// The handshake of a client.
+    pub(crate) async fn initialize_with(&mut self, version: &str, capabilities: Value) -> Value {
         let params = json!({
             "protocolVersion": version,
-            "capabilities": {},
+            "capabilities": capabilities,
             "clientInfo": { "name": "raw", "version": "1" },
         });
         let answer =
