@@ -34,7 +34,7 @@ It needs Rust with rustup and Python 3 with venv. It installs the rest itself.
 ";
 
 /// Every step of `cargo xtask test`, in order: cheap and telling first.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step { name: "fmt", run: compile::fmt },
     Step { name: "layout", run: layout::step },
     Step { name: "manifest", run: manifest::step },
