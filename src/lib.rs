@@ -29,11 +29,16 @@ pub mod stream;
 pub use client::{Client, ClientBuilder, Notification, Pending, Request};
 pub use error::{Error, Result};
 pub use mcp_proto::model;
+pub use mcp_proto::uri_template::{TemplateError, UriTemplate};
 pub use mcp_proto::{
-    CloseReason, ErrorCode, ErrorObject, Limits, Message, Meta, Peer, PeerCapabilities, ProtocolVersion, RequestError,
-    RespondError, TimedOut, Timestamp, Why,
+    Change, CloseReason, ErrorCode, ErrorObject, Limits, Message, Meta, Peer, PeerCapabilities, ProtocolVersion,
+    RequestError, RespondError, TimedOut, Timestamp, Why,
 };
-pub use server::{Context, Form, IntoTool, Json, Server, Steps, Tool, ToolError, ToolHandler, ToolOutput, accepted};
+pub use server::{
+    At, Bus, Cached, CompletionOutput, Context, Edit, Form, Handler, HandlerError, Incoming, Interceptor, IntoTool,
+    Item, Json, Lenient, LocalBus, Next, Node, Outcome, Partial, Prompt, PromptOutput, Resource, ResourceOutput,
+    ResourceTemplate, Server, Session, Steps, Tool, ToolError, ToolHandler, ToolOutput, accepted,
+};
 
 /// The README's examples are compiled and run.
 #[cfg(doctest)]

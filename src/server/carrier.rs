@@ -102,7 +102,8 @@ impl Server {
     /// [`seal`](crate::seal).
     #[must_use]
     pub fn seal(mut self, keys: KeyRing) -> Self {
-        self.carrier.sealer = self.carrier.sealer.with_keys(keys);
+        let carrier = &mut self.live_mut().carrier;
+        carrier.sealer = std::mem::take(&mut carrier.sealer).with_keys(keys);
         self
     }
 
@@ -110,7 +111,8 @@ impl Server {
     /// unless set.
     #[must_use]
     pub fn state_ttl(mut self, ttl: std::time::Duration) -> Self {
-        self.carrier.sealer = self.carrier.sealer.with_ttl(ttl);
+        let carrier = &mut self.live_mut().carrier;
+        carrier.sealer = std::mem::take(&mut carrier.sealer).with_ttl(ttl);
         self
     }
 }

@@ -6,68 +6,40 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll, Waker};
 
 use mcp_proto::{Body, ErrorObject, InputRequired, Message, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Serving;
 use super::carrier::{Carrier, refusal};
 use super::context::Context;
 use super::once::Kept;
+use super::serving::{Serve, Threading, begin};
 use super::tool::Started;
-use crate::stream::{Answer, BoxFuture, Handling, Inbound, Reply, Shared, contain};
+use crate::stream::{Answer, BoxFuture, Handling, Inbound, Reply, contain};
 
-/// Where a handler runs, and so how it comes to an end at a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// On the executor: it is dropped where it waits.
-    Executor,
-    /// On a thread that it may block. It cannot be taken out of there, so a question is an error to it, and the questions are
-    /// the reply whatever it makes of that.
-    Thread,
-}
-
-impl Serving {
+impl Serve<'_> {
     /// Runs the handler of a request during which the client may be asked: `tools/call`, `prompts/get`, `resources/read`.
     ///
-    /// On a thread, `handler` itself runs over there as well: decoding arguments may be user code that blocks.
-    pub(super) fn run(
+    /// One on the executor is dropped where it waits for an answer. One on a thread of its own cannot be taken out of there,
+    /// so a question is an error to it, and the questions are the reply whatever it makes of that.
+    pub(super) fn ask_and_run(
         &self,
-        shared: &Arc<Shared>,
         request: Inbound,
-        place: Place,
-        handler: impl FnOnce(Context) -> Started + Send + 'static,
-    ) -> Handling {
-        let round = if request.meta.version.rules().result_type {
-            match Round::open(&self.carrier, shared.now(), &request.message, place) {
-                Ok(round) => Some(round),
-                Err(error) => return Handling::Now(Err(error)),
-            }
-        } else {
-            // The client can be asked directly.
-            None
-        };
-        let asks = round.is_some();
-        let context = Context::new(shared, request, Arc::clone(&self.states), round);
+        threading: Threading,
+        start: impl FnOnce(Context) -> Started + Send + 'static,
+    ) -> Result<Handling, ErrorObject> {
+        let asks = request.meta.version.rules().result_type;
+        // In the other revisions the client can be asked directly.
+        let round = asks.then(|| Round::open(&self.live.carrier, self.shared.now(), &request.message, threading));
+        let context = self.context(request, round.transpose()?);
         let asking = {
             let context = context.clone();
             move |handler| if asks { Box::pin(Asking { handler: Some(handler), context }) } else { handler }
         };
-        match place {
-            Place::Executor => match handler(context) {
-                Ok(future) => Handling::InPlace(asking(future)),
-                Err(reply) => Handling::Now(reply),
-            },
-            Place::Thread => Handling::Blocking(asking(Box::pin(async move {
-                match handler(context) {
-                    Ok(future) => future.await,
-                    Err(reply) => reply,
-                }
-            }))),
-        }
+        Ok(begin(context, threading, start, asking))
     }
 }
 
@@ -75,7 +47,7 @@ impl Serving {
 #[derive(Debug)]
 pub(super) struct Round {
     carrier: Carrier,
-    place: Place,
+    threading: Threading,
     /// What was answered in this round and in earlier ones, as it came.
     answers: BTreeMap<String, Box<RawValue>>,
     /// What came without a state, so that it is not known whether it was asked. Only what the handler asks is looked at.
@@ -114,7 +86,7 @@ impl Round {
     /// # Errors
     ///
     /// −32602 when what the client brings of earlier rounds cannot be read, or is not what it was given.
-    fn open(carrier: &Carrier, now: Timestamp, request: &Message, place: Place) -> Result<Self, ErrorObject> {
+    fn open(carrier: &Carrier, now: Timestamp, request: &Message, threading: Threading) -> Result<Self, ErrorObject> {
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Brought<'a> {
@@ -146,7 +118,7 @@ impl Round {
         };
         Ok(Self {
             carrier: carrier.clone(),
-            place,
+            threading,
             answers: state.answers,
             unasked,
             kept: Kept::of(state.kept),
@@ -185,7 +157,7 @@ impl Round {
 
     /// Waits for the end of the round.
     async fn suspend(&self) {
-        if self.place == Place::Thread {
+        if self.threading == Threading::Blocking {
             return;
         }
         // It may be asleep, if this is a task that it waits for.
@@ -277,13 +249,15 @@ impl Future for Asking {
         let Self { handler: slot, context } = &mut *self;
         let (Some(handler), Some(round)) = (slot.as_mut(), context.round()) else { return Poll::Pending };
         round.handle(cx.waker().clone());
-        let polled = match round.place {
-            Place::Executor => handler.as_mut().poll(cx),
+        let polled = match round.threading {
+            Threading::Async => handler.as_mut().poll(cx),
             // To panic at the error that a question gives is one way to make something of it.
-            Place::Thread => contain(|| handler.as_mut().poll(cx)).unwrap_or_else(|error| Poll::Ready(Err(error))),
+            Threading::Blocking => {
+                contain(|| handler.as_mut().poll(cx)).unwrap_or_else(|error| Poll::Ready(Err(error)))
+            }
         };
         let reply = match polled {
-            Poll::Ready(reply) if round.place == Place::Executor => Some(reply),
+            Poll::Ready(reply) if round.threading == Threading::Async => Some(reply),
             Poll::Ready(reply) => Some(round.reply(context.message(), context.now()).unwrap_or(reply)),
             Poll::Pending => round.reply(context.message(), context.now()),
         };

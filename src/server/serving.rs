@@ -1,0 +1,143 @@
+//! The server's side of its connections: how a request finds its handler.
+
+use std::sync::Arc;
+
+use mcp_proto::{Body, ErrorObject, Message};
+
+use super::Live;
+use super::context::Context;
+use super::definition::Definition;
+use super::intercept::{Incoming, Next};
+use super::rounds::Round;
+use super::session::Session;
+use super::tool::Started;
+use crate::Result;
+use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
+
+/// See the module. Shared by all connections of a server.
+pub(super) struct Serving {
+    pub(super) live: Arc<Live>,
+}
+
+impl Service for Serving {
+    fn handle(&self, shared: &Arc<Shared>, request: Inbound) -> Handling {
+        let definition = self.live.definition();
+        if !definition.interceptors.is_empty() {
+            return self.intercepted(shared, definition, request);
+        }
+        Serve { live: &self.live, definition: &definition, shared }.handle(request)
+    }
+
+    fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {
+        // A server's own requests are answered or not; no client asks back.
+        Err(ErrorObject::method_not_found(question.method()))
+    }
+
+    fn notified(&self, shared: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>> {
+        let definition = self.live.definition();
+        let message = definition.interceptors.iter().try_fold(message, |message, link| link.notification(message))?;
+        let Some(handler) = definition.notifications.get(message.method()) else {
+            tracing::trace!(method = message.method(), "a notification that nobody waits for");
+            return None;
+        };
+        handler(Session::new(shared, self.live.life.states()), &message)
+    }
+}
+
+impl Serving {
+    /// The way through the interceptors, with the handler at its end.
+    fn intercepted(&self, shared: &Arc<Shared>, definition: Arc<Definition>, request: Inbound) -> Handling {
+        let threading = definition.threading(&request);
+        let chain = Arc::clone(&definition.interceptors);
+        let (live, shared) = (Arc::clone(&self.live), Arc::clone(shared));
+        let next = Next::new(chain, move |request| {
+            match (Serve { live: &live, definition: &definition, shared: &shared }).handle(request) {
+                Handling::Now(reply) => Box::pin(std::future::ready(reply)),
+                Handling::InPlace(future) | Handling::Blocking(future) => future,
+            }
+        });
+        let running = Box::pin(async move { next.run(Incoming(request)).await.0 });
+        match threading {
+            Threading::Async => Handling::InPlace(running),
+            // All of it, since the handler cannot move to another thread in the middle.
+            Threading::Blocking => Handling::Blocking(running),
+        }
+    }
+}
+
+/// How a handler runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Threading {
+    /// On the executor.
+    Async,
+    /// On a thread of its own, since it blocks.
+    Blocking,
+}
+
+/// One request, and the snapshot by which it is served to its end.
+pub(super) struct Serve<'a> {
+    pub(super) live: &'a Live,
+    pub(super) definition: &'a Definition,
+    pub(super) shared: &'a Arc<Shared>,
+}
+
+impl Serve<'_> {
+    pub(super) fn handle(&self, request: Inbound) -> Handling {
+        let list = |body: Result<Body, ErrorObject>| body.map(|body| Handling::Now(Ok(body.into())));
+        let definition = self.definition;
+        let handled = match request.message.method() {
+            "tools/list" => list(definition.tools.list(&request)),
+            "tools/call" => self.call_tool(request),
+            "resources/list" => list(definition.resources.list(&request)),
+            "resources/templates/list" => list(definition.templates.list(&request)),
+            "resources/read" => self.read_resource(request),
+            "resources/subscribe" => self.subscribe(request),
+            "resources/unsubscribe" => self.unsubscribe(request),
+            "prompts/list" => list(definition.prompts.list(&request)),
+            "prompts/get" => self.get_prompt(request),
+            "completion/complete" => self.complete(request),
+            "subscriptions/listen" => self.listen(request),
+            method => match definition.methods.get(method).cloned() {
+                Some(method) => self.run(request, Threading::Async, move |context| method(context)),
+                None => Err(ErrorObject::method_not_found(method)),
+            },
+        };
+        handled.unwrap_or_else(|error| Handling::Now(Err(error)))
+    }
+
+    /// Runs a handler that may not ask in the stateless era, since its method cannot be answered with a question there.
+    pub(super) fn run(
+        &self,
+        request: Inbound,
+        threading: Threading,
+        start: impl FnOnce(Context) -> Started + Send + 'static,
+    ) -> Result<Handling, ErrorObject> {
+        Ok(begin(self.context(request, None), threading, start, |handler| handler))
+    }
+
+    pub(super) fn context(&self, request: Inbound, round: Option<Round>) -> Context {
+        Context::new(self.shared, request, Arc::clone(self.live.life.states()), round)
+    }
+}
+
+/// Starts a handler; `wrap` is what it runs in.
+pub(super) fn begin(
+    context: Context,
+    threading: Threading,
+    start: impl FnOnce(Context) -> Started + Send + 'static,
+    wrap: impl FnOnce(BoxFuture<Reply>) -> BoxFuture<Reply>,
+) -> Handling {
+    if threading == Threading::Blocking {
+        // Also the decoding of its arguments happens over there; it may be user code that blocks.
+        return Handling::Blocking(wrap(Box::pin(async move {
+            match start(context) {
+                Ok(future) => future.await,
+                Err(reply) => reply,
+            }
+        })));
+    }
+    match start(context) {
+        Ok(future) => Handling::InPlace(wrap(future)),
+        Err(reply) => Handling::Now(reply),
+    }
+}
