@@ -3,10 +3,12 @@
 //! In the legacy era the question is a request of its own, which is waited for. In the stateless era it ends the handler; see
 //! `rounds.rs`.
 
+use std::sync::Arc;
+
 use mcp_proto::model::{
     CallToolResult, Capability, ClientCapabilities, CreateMessageParams, CreateMessageResult, ElicitAction, ElicitMode,
-    ElicitParams, ElicitResult, ElicitationCompleteParams, INPUT_REQUESTS, InputRequest, ListRootsResult, Root, Union,
-    UrlElicitationData,
+    ElicitParams, ElicitResult, ElicitationCompleteParams, INPUT_REQUESTS, InputRequest, ListRootsResult, Progress,
+    Root, Union, UrlElicitationData,
 };
 use mcp_proto::{Body, Deadlines, ErrorCode, ErrorObject, PeerCapabilities, Scope, Why};
 use schemars::JsonSchema;
@@ -19,14 +21,22 @@ use super::context::Context;
 use super::rounds::Round;
 use crate::client::Request;
 use crate::schema;
-use crate::stream::{Call, notify};
+use crate::stream::{Call, OnProgress, notify};
 use crate::{Error, Result};
 
 /// What the client can be asked. It may differ from request to request.
 impl Context {
     /// Whether the client has declared this, for whatever a question needs.
     pub fn can(&self, capability: Capability) -> bool {
-        self.offers().is_some_and(|offered| offered.offers(capability))
+        self.capabilities().is_some_and(|declared| declared.offers(capability))
+    }
+
+    /// All that the client has declared, with what is experimental and the settings of extensions; `None` if nobody knows.
+    pub fn capabilities(&self) -> Option<&ClientCapabilities> {
+        match &self.peer()?.capabilities {
+            PeerCapabilities::Client(declared) => Some(declared),
+            PeerCapabilities::Server(_) => None,
+        }
     }
 
     /// Whether the client can show a form to a person: [`elicit`](Self::elicit).
@@ -75,13 +85,6 @@ impl Context {
             return Ok(());
         }
         Err(ErrorObject::missing_client_capability(ClientCapabilities::of_all(missing)))
-    }
-
-    fn offers(&self) -> Option<&ClientCapabilities> {
-        match &self.peer()?.capabilities {
-            PeerCapabilities::Client(offered) => Some(offered),
-            PeerCapabilities::Server(_) => None,
-        }
     }
 
     fn has_mode(&self, mode: &ElicitMode) -> bool {
@@ -196,34 +199,60 @@ impl Context {
     /// As with [`elicit`](Self::elicit), and when the answer is no `T`. In the stateless era such an answer is the client's
     /// error, and the handler is not run on.
     pub async fn ask<T: DeserializeOwned>(&self, key: &str, method: &str, params: &impl Serialize) -> Result<T> {
+        self.question(key, method, params, None).await
+    }
+
+    /// The same, and hears how far the client has come with it: in order, before the answer. In the stateless era clients do
+    /// not tell.
+    ///
+    /// # Errors
+    ///
+    /// As with [`ask`](Self::ask).
+    pub async fn ask_with_progress<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        method: &str,
+        params: &impl Serialize,
+        on_progress: impl FnMut(Progress) + Send + 'static,
+    ) -> Result<T> {
+        self.question(key, method, params, Some(Box::new(on_progress))).await
+    }
+
+    async fn question<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        method: &str,
+        params: &impl Serialize,
+        on_progress: Option<OnProgress>,
+    ) -> Result<T> {
         let what = format!("{method} ({key})");
         let body = Body::new(method, params)?;
-        match self.round() {
-            None => {
-                self.may_ask(&what, method, params)?;
-                let answer = self.answers().once(key, self.ask_directly(what.clone(), body)).await?;
-                read(&answer).map_err(|(error, _)| Error::Result { what, error })
-            }
-            Some(round) => {
-                let Some(answer) = round.answer(key) else {
-                    self.may_ask(&what, method, params)?;
-                    round.ask([(key.to_owned(), body)]).await;
-                    return Err(Error::Asked { what });
-                };
-                match read(answer) {
-                    Ok(answer) => Ok(answer),
-                    Err((error, path)) => {
-                        let of = format!("params.inputResponses[{key:?}] does not answer {method}");
-                        round.reject(ErrorObject::invalid_params(format!("{of}: {path}: {error}"))).await;
-                        Err(Error::Result { what, error })
-                    }
-                }
+        let Some(round) = self.round() else {
+            self.may_ask(&what, method, params)?;
+            let answer = self.answers().once(key, self.ask_directly(what.clone(), body, on_progress)).await?;
+            return read(&answer).map_err(|(error, _)| Error::Result { what, error });
+        };
+        let Some(answer) = round.answer(key) else {
+            self.may_ask(&what, method, params)?;
+            round.ask([(key.to_owned(), body)]).await;
+            return Err(Error::Asked { what });
+        };
+        match read(answer) {
+            Ok(answer) => Ok(answer),
+            Err((error, path)) => {
+                let of = format!("params.inputResponses[{key:?}] does not answer {method}");
+                round.reject(ErrorObject::invalid_params(format!("{of}: {path}: {error}"))).await;
+                Err(Error::Result { what, error })
             }
         }
     }
 
-    async fn ask_directly(&self, what: String, body: Body) -> Result<Box<RawValue>> {
-        let mut request = Request::new(Ok(Call::new(self.shared().clone(), what, body)));
+    async fn ask_directly(&self, what: String, body: Body, on_progress: Option<OnProgress>) -> Result<Box<RawValue>> {
+        let mut call = Call::new(Arc::clone(self.shared()), what, body);
+        if let Some(on_progress) = on_progress {
+            call.on_progress(on_progress);
+        }
+        let mut request = Request::new(Ok(call));
         request.options(|options| {
             options.within = Some(self.id());
             options.deadlines = Deadlines::PERSON;
@@ -246,7 +275,7 @@ impl Context {
             return refuse(Why::NotInThisRevision);
         }
         let needs = request.and_then(|request| request.needs()).unwrap_or(*capability);
-        if self.offers().is_some_and(|offered| !offered.offers(needs)) {
+        if self.capabilities().is_some_and(|declared| !declared.offers(needs)) {
             return Err(Error::ClientLacks { what: what.to_owned(), needs });
         }
         Ok(())
@@ -267,7 +296,8 @@ impl Context {
     /// questions are another matter: the two do not meet. If the handler ends at a question that is asked beside it while
     /// `future` is still running, it is begun again in the next run, as if it had not been; so is what runs in a task of its
     /// own that has not ended by then. A client that sends the state of an earlier round again has the handler go on from
-    /// there again.
+    /// there again, with what was done until then: what must never happen twice, whatever a client does, needs a record on
+    /// this side, by a key that is itself kept by `once`.
     ///
     /// ```
     /// # async fn reserve() -> u64 { 7 }

@@ -17,7 +17,7 @@ use std::task::Poll;
 use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::{CloseReason, Connection, Start};
 
-pub(crate) use self::call::{Call, notify};
+pub(crate) use self::call::{Call, OnProgress, notify};
 use self::driver::{Driver, Parts, Role};
 pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service, contain};
 use self::shared::State;

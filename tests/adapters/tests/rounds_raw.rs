@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::Raw;
 use futures_lite::future::block_on;
-use mcp::model::{CreateMessageParams, ElicitResult, SamplingMessage};
+use mcp::model::{Capability, CreateMessageParams, ElicitResult, SamplingMessage};
 use mcp::{Context, Error, Form, Server, Tool, ToolError};
 use serde_json::{Value, json};
 
@@ -197,6 +197,24 @@ async fn answers_count_for_what_was_asked() {
         let answer = raw.ask(call("t", json!({}), last.clone())).await;
         assert_eq!(text(&answer), "Ada Bob Cyd kept 1");
     }
+}
+
+/// basic/patterns (2026-07-28), multi round-trip requests: single use is the server's own affair. What was done when a state
+/// was given out is not done again for it; what was not yet is done for each client that goes on from there.
+#[tokio::test]
+async fn a_state_that_is_sent_twice_goes_on_from_there_twice() {
+    let (tool, count) = asking("t");
+    let mut raw = serve(Server::new("s", "1").tool(tool));
+    let (one, two) = two_rounds(&mut raw).await;
+    let again = |state: &str, key: &str| {
+        call("t", json!({}), json!({ "requestState": state, "inputResponses": { key: named("Eve") } }))
+    };
+    for _ in 0..3 {
+        assert_eq!(asked(&raw.ask(again(&two, "b")).await).0, ["c"]);
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 1, "it was done before");
+    assert_eq!(asked(&raw.ask(again(&one, "a")).await).0, ["b"]);
+    assert_eq!(count.load(Ordering::SeqCst), 2, "it was not done then");
 }
 
 /// basic/patterns (2026-07-28), multi round-trip requests: what is still needed SHOULD be asked again.
@@ -443,4 +461,63 @@ async fn a_url_may_be_required_first() {
     let answer = raw.ask(request).await;
     assert_eq!(answer["error"]["code"], -32021, "{answer}");
     assert_eq!(answer["error"]["data"]["requiredCapabilities"], json!({ "elicitation": { "url": {} } }));
+}
+
+/// A handler sees all that its client has declared, in either era.
+#[tokio::test]
+async fn a_handler_sees_what_the_client_has_declared() {
+    let tool = Tool::new("t", "", async |ctx: Context| {
+        let declared = ctx.capabilities().expect("it is known");
+        let experimental = declared.experimental.as_ref().and_then(|map| map.get("x")).map(Value::to_string);
+        let can = [
+            ctx.can_elicit(),
+            ctx.can_elicit_url(),
+            ctx.can_sample(),
+            ctx.can_sample_with_tools(),
+            ctx.can_tell_roots(),
+            ctx.can(Capability::RootsListChanged),
+            ctx.can(Capability::SamplingContext),
+        ];
+        format!("{} {can:?}", experimental.unwrap_or_default())
+    });
+    let mut declared = capabilities();
+    declared["experimental"] = json!({ "x": [1] });
+    declared["roots"] = json!({ "listChanged": true });
+    let expected = "[1] [true, true, true, true, true, true, false]";
+    let mut raw = serve(Server::new("s", "1").tool(tool.clone()));
+    raw.initialize_with("2025-11-25", declared.clone()).await;
+    assert_eq!(raw.ask(common::call(1, "t", json!({}))).await["result"]["content"][0]["text"], expected);
+    let mut raw = serve(Server::new("s", "1").tool(tool));
+    let mut request = call("t", json!({}), json!({}));
+    request["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = declared;
+    assert_eq!(text(&raw.ask(request).await), expected);
+}
+
+/// basic/utilities/progress: the side that answers a question may tell how far it is, to whoever has given it a token.
+#[tokio::test]
+async fn a_handler_hears_of_its_clients_progress() {
+    let tool = Tool::new("t", "", async |ctx: Context| {
+        let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let hear = Arc::clone(&heard);
+        let on_progress = move |progress: mcp::model::Progress| hear.lock().unwrap().push(progress.progress);
+        let answer: Value = ctx.ask_with_progress("r", "roots/list", &json!({}), on_progress).await?;
+        let heard = heard.lock().unwrap();
+        Ok::<_, Error>(format!("{heard:?} {answer}"))
+    });
+    let mut raw = serve(Server::new("s", "1").tool(tool.clone()));
+    raw.initialize_with("2025-11-25", capabilities()).await;
+    raw.send(common::call(1, "t", json!({}))).await;
+    let question = raw.heard().await;
+    let token = &question["params"]["_meta"]["progressToken"];
+    for progress in [1, 2] {
+        let params = json!({ "progressToken": token, "progress": progress });
+        raw.send(json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params })).await;
+    }
+    raw.send(json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "roots": [] } })).await;
+    assert_eq!(raw.heard().await["result"]["content"][0]["text"], r#"[1.0, 2.0] {"roots":[]}"#);
+
+    let mut raw = serve(Server::new("s", "1").tool(tool));
+    let first = raw.ask(call("t", json!({}), json!({}))).await;
+    let more = json!({ "requestState": asked(&first).1, "inputResponses": { "r": { "roots": [] } } });
+    assert_eq!(text(&raw.ask(call("t", json!({}), more)).await), r#"[] {"roots":[]}"#);
 }
