@@ -11,6 +11,7 @@ use mcp_proto::{Body, InboundId, Message, Meta, Peer, ProtocolVersion, RequestMe
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Server;
 use super::once::Kept;
 use super::rounds::Round;
 use crate::stream::{Cancel, Inbound, Shared, notify};
@@ -31,7 +32,7 @@ struct Inner {
     message: Message,
     meta: Box<RequestMeta>,
     cancel: Arc<Cancel>,
-    states: Arc<States>,
+    server: Server,
     /// Where questions go in the era in which the client cannot be asked directly.
     round: Option<Round>,
     /// What was done once, unless the round keeps it.
@@ -41,10 +42,10 @@ struct Inner {
 }
 
 impl Context {
-    pub(super) fn new(shared: &Arc<Shared>, request: Inbound, states: Arc<States>, round: Option<Round>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, request: Inbound, server: Server, round: Option<Round>) -> Self {
         let Inbound { id, message, meta, cancel } = request;
         let (shared, kept, answers) = (Arc::clone(shared), Kept::default(), Kept::default());
-        Self { inner: Arc::new(Inner { shared, id, message, meta, cancel, states, round, kept, answers }) }
+        Self { inner: Arc::new(Inner { shared, id, message, meta, cancel, server, round, kept, answers }) }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -82,7 +83,16 @@ impl Context {
     /// If the server has no such state: a mistake in the program, which the first call of the tool shows. The peer gets
     /// −32603 and the connection lives.
     pub fn state<T: Send + Sync + 'static>(&self) -> Arc<T> {
-        self.inner.states.find().unwrap_or_else(|| panic!("the server has no state of type {}", type_name::<T>()))
+        self.inner
+            .server
+            .states()
+            .find()
+            .unwrap_or_else(|| panic!("the server has no state of type {}", type_name::<T>()))
+    }
+
+    /// The server that serves it: to [update](Server::update) what it offers, or to tell what has changed.
+    pub fn server(&self) -> &Server {
+        &self.inner.server
     }
 
     /// Reports how far the work has come. Costs nothing if the peer does not want to know.
