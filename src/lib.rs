@@ -25,10 +25,13 @@ pub use client::{Client, ClientBuilder, Notification, Pending, Request};
 pub use error::{Error, Result};
 pub use mcp_proto::model;
 pub use mcp_proto::{
-    CloseReason, ErrorCode, ErrorObject, Limits, Message, Meta, Peer, PeerCapabilities, ProtocolVersion, RequestError,
-    RespondError, TimedOut, Timestamp, Why,
+    Change, CloseReason, ErrorCode, ErrorObject, Limits, Message, Meta, Peer, PeerCapabilities, ProtocolVersion,
+    RequestError, RespondError, TimedOut, Timestamp, Why,
 };
-pub use server::{Context, Form, IntoTool, Json, Server, Steps, Tool, ToolError, ToolHandler, ToolOutput, accepted};
+pub use server::{
+    Bus, Context, Edit, Form, IntoTool, Item, Json, Lenient, LocalBus, Node, Server, Steps, Tool, ToolError,
+    ToolHandler, ToolOutput, accepted,
+};
 
 /// The README's examples are compiled and run.
 #[cfg(doctest)]

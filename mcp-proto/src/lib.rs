@@ -12,6 +12,7 @@
 //!   [`jsonrpc::Body`] is what goes out, encoded by the caller. Both are made outside any lock.
 //! - [`model`] has the types of the wire, one file per page of the specification, and the tables of what differs between
 //!   revisions.
+//! - [`uri_template::UriTemplate`] reads, expands and matches templates of resources.
 //! - [`line::LineBuffer`] cuts a byte stream into messages, for drivers that scan outside their lock.
 //! - [`Limits`] holds every bound, each with what it costs.
 //!
@@ -57,6 +58,7 @@ pub mod jsonrpc;
 pub mod line;
 pub mod model;
 mod time;
+pub mod uri_template;
 
 pub use connection::{
     About, Attachment, CallOptions, Change, ClientConfig, CloseReason, Connection, Deadlines, Event, Extension,

@@ -296,6 +296,11 @@ impl States {
         value.downcast().ok()
     }
 
+    /// The same values for another server.
+    pub(crate) fn fork(&self) -> Self {
+        Self(Mutex::new(self.map().clone()))
+    }
+
     fn map(&self) -> std::sync::MutexGuard<'_, BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>> {
         // Nothing can panic while it is held.
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

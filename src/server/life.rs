@@ -37,6 +37,12 @@ enum Step {
 }
 
 impl Life {
+    /// The same hooks and values for another server, which is not started yet.
+    pub(super) fn fork(&self) -> Self {
+        let (start, stop) = (self.start.clone(), self.stop.clone());
+        Self { start, stop, states: Arc::new(self.states.fork()), phase: Arc::default() }
+    }
+
     pub(super) fn states(&self) -> &Arc<States> {
         &self.states
     }

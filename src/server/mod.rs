@@ -1,28 +1,34 @@
 //! Servers: what is offered, and how a connection's requests find their handlers.
 
 mod context;
+mod definition;
+mod hub;
 mod life;
 mod output;
+mod registry;
 mod rounds;
+mod serving;
 mod tool;
+mod update;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use mcp_proto::model::{
-    Implementation, ListToolsParams, ListToolsResult, ServerCapabilities, Supported, ToolsCapability,
-};
-use mcp_proto::{Body, ErrorObject, Limits, Message, ProtocolVersion, ServerConfig};
+use mcp_proto::model::{ServerCapabilities, Supported};
+use mcp_proto::{Change, Limits, ServerConfig};
 
-pub(crate) use self::context::States;
 pub use self::context::{Context, Form, Steps, accepted};
+use self::definition::Definition;
+pub use self::definition::Lenient;
+pub use self::hub::{Bus, LocalBus, Node};
+use self::hub::{Hub, Place};
 pub(crate) use self::life::Lease;
 use self::life::Life;
 pub use self::output::{Json, ToolError, ToolOutput};
-use self::rounds::{Asking, Round};
+use self::serving::Serving;
 pub use self::tool::{IntoTool, Tool, ToolHandler};
-use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
+pub use self::update::{Edit, Item};
+use crate::stream::{Service, Shared};
 use crate::{Error, Result};
 
 /// What a server offers. A cheap handle: clones share it, and one may serve any number of connections.
@@ -41,79 +47,112 @@ use crate::{Error, Result};
 /// Mistakes in the definition (two tools of one name, an illegal name) are told, all at once, when it is served.
 #[derive(Clone)]
 pub struct Server {
-    definition: Arc<Definition>,
-    life: Life,
+    live: Arc<Live>,
 }
 
-#[derive(Clone)]
-struct Definition {
-    config: Arc<ServerConfig>,
-    tools: Vec<Arc<Tool>>,
-    /// Where each tool stands, by its name.
-    by_name: BTreeMap<String, usize>,
-    faults: Vec<String>,
-    /// The answers to `tools/list`, encoded once: for revisions without and with caching fields.
-    list: [OnceLock<Result<Body, String>>; 2],
+/// What the clones of a server and its connections share.
+struct Live {
+    definition: Mutex<Arc<Definition>>,
+    life: Life,
+    hub: Arc<Hub>,
+}
+
+/// A server of its own that offers the same: what happens when a handle that others share is built further.
+impl Clone for Live {
+    fn clone(&self) -> Self {
+        let definition = self.definition();
+        Self { definition: Mutex::new(definition), life: self.life.fork(), hub: Hub::new(self.hub.bus()) }
+    }
+}
+
+impl Live {
+    /// The snapshot of now.
+    fn definition(&self) -> Arc<Definition> {
+        // Nothing of the user's runs while it is held, and a snapshot is right in any state.
+        Arc::clone(&self.definition.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts `next` in the place of `before`, unless something else stands there by now.
+    fn replace(&self, before: &Arc<Definition>, next: Definition) -> bool {
+        let mut next = Arc::new(next);
+        let mut current = self.definition.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_current = Arc::ptr_eq(&current, before);
+        if is_current {
+            std::mem::swap(&mut *current, &mut next);
+        }
+        drop(current);
+        // Whichever it holds now is dropped without the lock.
+        drop(next);
+        is_current
+    }
 }
 
 /// Building.
 impl Server {
     /// A server that offers nothing yet.
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
-        let mut config = ServerConfig::new(Implementation::new(name, version));
-        config.versions = ProtocolVersion::ALL.to_vec();
-        let config = Arc::new(config);
-        let definition = Definition {
-            config,
-            tools: Vec::new(),
-            by_name: BTreeMap::new(),
-            faults: Vec::new(),
-            list: Default::default(),
-        };
-        Self { definition: Arc::new(definition), life: Life::default() }
+        let definition = Mutex::new(Arc::new(Definition::new(name.into(), version.into())));
+        Self { live: Arc::new(Live { definition, life: Life::default(), hub: Hub::new(None) }) }
     }
 
     /// Offers a tool. They are listed in the order in which they are added.
     #[must_use]
-    pub fn tool(mut self, tool: impl IntoTool) -> Self {
+    pub fn tool(self, tool: impl IntoTool) -> Self {
         let tool = tool.into_tool();
-        let definition = self.definition_mut();
-        definition.list = Default::default();
-        let name = tool.definition().name.clone();
-        definition.faults.extend(tool::name_fault(&name));
-        if definition.by_name.insert(name.clone(), definition.tools.len()).is_some() {
-            definition.faults.push(format!("there are two tools of the name {name:?}"));
-        }
-        definition.tools.push(Arc::new(tool));
-        Arc::make_mut(&mut definition.config).capabilities.tools.get_or_insert_with(ToolsCapability::default);
-        self
+        self.define(|definition| definition.add_tool(tool))
     }
 
     /// Offers log messages; see [`Context::log`].
     #[must_use]
-    pub fn logging(mut self) -> Self {
-        self.config_mut().capabilities.logging = Some(Supported::default());
+    pub fn logging(self) -> Self {
+        self.capabilities(|declared| declared.logging = Some(Supported::default()))
+    }
+
+    /// Declares something else than what follows from what is registered: that nobody is told of changes, say, or tools that will
+    /// come only later. A connection keeps what was declared when it began.
+    ///
+    /// ```
+    /// use mcp::{Server, model::ToolsCapability};
+    ///
+    /// let server = Server::new("late", "1").capabilities(|declared| {
+    ///     declared.tools = Some(ToolsCapability::default().with_list_changed(true));
+    /// });
+    /// # drop(server);
+    /// ```
+    #[must_use]
+    pub fn capabilities(self, adjust: impl Fn(&mut ServerCapabilities) + Send + Sync + 'static) -> Self {
+        self.define(|definition| definition.adjust(Arc::new(adjust)))
+    }
+
+    /// Relaxes a rule about definitions: what breaks it is logged as a warning and no fault.
+    #[must_use]
+    pub fn lenient(self, rule: Lenient) -> Self {
+        self.define(|definition| definition.relax(rule))
+    }
+
+    /// Tells changes to the other servers on this bus, and their changes to the clients of this one.
+    #[must_use]
+    pub fn bus(mut self, bus: impl Bus) -> Self {
+        self.live_mut().hub = Hub::new(Some(Arc::new(bus)));
         self
     }
 
     /// How the model is to use this server.
     #[must_use]
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.config_mut().instructions = Some(instructions.into());
-        self
+    pub fn instructions(self, instructions: impl Into<String>) -> Self {
+        self.configure(|config| config.instructions = Some(instructions.into()))
     }
 
     /// A name for people.
     #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.config_mut().info.title = Some(title.into());
-        self
+    pub fn title(self, title: impl Into<String>) -> Self {
+        self.configure(|config| config.info.title = Some(title.into()))
     }
 
     /// A value that handlers reach by its type; see [`Context::state`].
     #[must_use]
-    pub fn state<T: Send + Sync + 'static>(self, value: T) -> Self {
-        drop(self.life.states().insert(Arc::new(value)));
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        drop(self.live_mut().life.states().insert(Arc::new(value)));
         self
     }
 
@@ -134,7 +173,7 @@ impl Server {
         E: fmt::Display,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
-        self.life.on_start(start);
+        self.live_mut().life.on_start(start);
         self
     }
 
@@ -145,28 +184,87 @@ impl Server {
         T: Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.life.on_stop(stop);
+        self.live_mut().life.on_stop(stop);
         self
     }
 
     /// Other bounds than the usual ones, for each connection.
     #[must_use]
-    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
-        change(&mut self.config_mut().limits);
+    pub fn limits(self, change: impl FnOnce(&mut Limits)) -> Self {
+        self.configure(|config| change(&mut config.limits))
+    }
+
+    fn configure(self, change: impl FnOnce(&mut ServerConfig)) -> Self {
+        self.define(|definition| change(definition.config_mut()))
+    }
+
+    fn define(mut self, change: impl FnOnce(&mut Definition)) -> Self {
+        let definition = self.live_mut().definition.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let definition = Arc::make_mut(definition);
+        change(definition);
+        definition.declare();
         self
     }
 
-    /// What this server declares to its clients.
-    pub fn capabilities(&self) -> &ServerCapabilities {
-        &self.definition.config.capabilities
+    /// For this handle alone: whoever shares it keeps what there was.
+    fn live_mut(&mut self) -> &mut Live {
+        Arc::make_mut(&mut self.live)
+    }
+}
+
+/// Changing while serving.
+impl Server {
+    /// Changes what is offered, for all clones of this handle and all its connections at once. Clients that asked for it are
+    /// told which lists have changed, if any has. Requests in work end with what they began with.
+    ///
+    /// ```
+    /// use mcp::{Item, Server, Tool};
+    ///
+    /// let server = Server::new("s", "1").tool(Tool::new("open", "Open the door", async || "open"));
+    /// server.update(|edit| {
+    ///     edit.tool(Tool::new("close", "Close the door", async || "closed")).disable(Item::Tool("open"));
+    /// })?;
+    /// # Ok::<(), mcp::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Definition`] with everything that is wrong with the changes; then none of them is made.
+    pub fn update(&self, change: impl FnOnce(&mut Edit)) -> Result<()> {
+        let mut edit = Edit::default();
+        change(&mut edit);
+        loop {
+            // Made without the lock, since dropping and declaring run user code; somebody else may be quicker.
+            let before = self.live.definition();
+            let mut next = Definition::clone(&before);
+            edit.apply(&mut next);
+            next.declare();
+            let faults = next.faults();
+            if !faults.is_empty() {
+                return Err(Error::Definition(faults));
+            }
+            let changes = next.changes_since(&before);
+            if self.live.replace(&before, next) {
+                changes.into_iter().for_each(|change| self.changed(change));
+                return Ok(());
+            }
+        }
     }
 
-    fn definition_mut(&mut self) -> &mut Definition {
-        Arc::make_mut(&mut self.definition)
+    /// Tells the clients that subscribed to it that something has changed: the content of a resource, usually. That a list
+    /// has changed, [`update`](Self::update) tells by itself.
+    pub fn changed(&self, change: Change) {
+        self.live.hub.publish(&change);
     }
 
-    fn config_mut(&mut self) -> &mut ServerConfig {
-        Arc::make_mut(&mut self.definition_mut().config)
+    /// How many connections it serves now.
+    pub fn connections(&self) -> usize {
+        self.live.hub.len()
+    }
+
+    /// What it declares to clients that connect now.
+    pub fn declares(&self) -> ServerCapabilities {
+        self.live.definition().config.capabilities.clone()
     }
 }
 
@@ -174,109 +272,33 @@ impl Server {
 impl Server {
     /// Starts the server if it is not started yet. It stops when every lease is gone.
     pub(crate) async fn enter(&self) -> Result<Lease> {
-        if !self.definition.faults.is_empty() {
-            return Err(Error::Definition(self.definition.faults.clone()));
+        let faults = self.live.definition().faults();
+        if !faults.is_empty() {
+            return Err(Error::Definition(faults));
         }
-        self.life.enter().await
+        self.live.life.enter().await
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.definition.config)
+        Arc::clone(&self.live.definition().config)
     }
 
     pub(crate) fn service(&self) -> Arc<dyn Service> {
-        Arc::new(Serving { definition: Arc::clone(&self.definition), states: Arc::clone(self.life.states()) })
+        Arc::new(Serving { live: Arc::clone(&self.live) })
+    }
+
+    /// Has a connection told of changes, until the place is dropped.
+    pub(crate) fn tell(&self, shared: &Arc<Shared>) -> Place {
+        self.live.hub.enter(shared)
     }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let definition = self.live.definition();
         f.debug_struct("Server")
-            .field("info", &self.definition.config.info)
-            .field("tools", &self.definition.by_name.keys())
+            .field("info", &definition.config.info)
+            .field("tools", &definition.tools.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
-    }
-}
-
-/// The server's side of its connections.
-struct Serving {
-    definition: Arc<Definition>,
-    states: Arc<States>,
-}
-
-impl Service for Serving {
-    fn handle(&self, shared: &Arc<Shared>, request: Inbound) -> Handling {
-        match request.message.method() {
-            "tools/list" => Handling::Now(self.definition.list_tools(&request).map(Into::into)),
-            "tools/call" => self.call_tool(shared, request),
-            method => Handling::Now(Err(ErrorObject::method_not_found(method))),
-        }
-    }
-
-    fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {
-        // A server's own requests are answered or not; no client asks back.
-        Err(ErrorObject::method_not_found(question.method()))
-    }
-
-    fn notified(&self, _: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>> {
-        tracing::trace!(method = message.method(), "a notification that nobody waits for");
-        None
-    }
-}
-
-impl Serving {
-    fn call_tool(&self, shared: &Arc<Shared>, request: Inbound) -> Handling {
-        let Some(name) = request.message.name() else {
-            return Handling::Now(Err(ErrorObject::invalid_params("tools/call: params.name must be a string")));
-        };
-        let Some(tool) = self.definition.by_name.get(name).and_then(|at| self.definition.tools.get(*at)) else {
-            return Handling::Now(Err(ErrorObject::invalid_params(format!("unknown tool: {name}"))));
-        };
-        let round = match Round::of(&request.message, request.meta.version) {
-            Ok(round) => round,
-            Err(error) => return Handling::Now(Err(error)),
-        };
-        let asking = |handler: BoxFuture<Reply>| match &round {
-            Some(round) => Box::pin(Asking::new(handler, Arc::clone(round))),
-            None => handler,
-        };
-        let context = Context::new(shared, request, Arc::clone(&self.states), round.clone());
-        if tool.is_blocking() {
-            // Also the decoding of its arguments happens over there; it may be user code that blocks.
-            let tool = Arc::clone(tool);
-            return Handling::Blocking(asking(Box::pin(async move {
-                match tool.run(context) {
-                    Ok(future) => future.await,
-                    Err(reply) => reply,
-                }
-            })));
-        }
-        match tool.run(context) {
-            Ok(future) => Handling::InPlace(asking(future)),
-            Err(reply) => Handling::Now(reply),
-        }
-    }
-}
-
-impl Definition {
-    fn list_tools(&self, request: &Inbound) -> Result<Body, ErrorObject> {
-        let message = &request.message;
-        let params: ListToolsParams =
-            message.params().decode().map_err(|error| ErrorObject::invalid_params(format!("tools/list: {error}")))?;
-        if params.cursor.is_some() {
-            // All tools fit on one page, so no cursor ever came from here.
-            return Err(ErrorObject::invalid_params("tools/list: params.cursor is not one of this server's"));
-        }
-        let caches = request.meta.version.rules().result_type;
-        let list = self.list[usize::from(caches)].get_or_init(|| {
-            let tools = self.tools.iter().map(|tool| tool.definition().clone()).collect::<Vec<_>>();
-            let mut result = ListToolsResult::new().with_tools(tools);
-            if caches {
-                // Required from 2026-07-28 on; fresh for no time, since tools may come and go.
-                result = result.with_ttl_ms(0).with_cache_scope("private");
-            }
-            Body::result(&result).map_err(|error| error.to_string())
-        });
-        list.clone().map_err(ErrorObject::internal)
     }
 }

@@ -4,14 +4,17 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use mcp_proto::model::{self, ArgumentFaults, CallToolResult, ToolAnnotations};
-use mcp_proto::{Body, ErrorObject};
+use mcp_proto::model::{self, ArgumentFaults, CallToolResult, ListToolsResult, ToolAnnotations};
+use mcp_proto::{Body, EncodeError, ErrorObject};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::context::Context;
+use super::definition::Lenient;
 use super::output::ToolOutput;
+use super::registry::{Cache, Listed};
+use super::serving::Threading;
 use crate::schema;
 use crate::stream::{BoxFuture, Reply};
 
@@ -42,7 +45,7 @@ use crate::stream::{BoxFuture, Reply};
 pub struct Tool {
     definition: model::Tool,
     run: Arc<dyn Run>,
-    blocking: bool,
+    threading: Threading,
 }
 
 impl Tool {
@@ -55,7 +58,7 @@ impl Tool {
         let (input_schema, output_schema) = handler.schemas();
         let mut definition = model::Tool::new(name, input_schema).with_description(description);
         definition.output_schema = output_schema;
-        Self { definition, run: Arc::new(Typed { handler, marker: PhantomData }), blocking: false }
+        Self { definition, run: Arc::new(Typed { handler, marker: PhantomData }), threading: Threading::Async }
     }
 
     /// For a handler that blocks (computes long, or waits without `await`): it runs on a thread of its own, off the
@@ -64,7 +67,7 @@ impl Tool {
     /// Such a handler cannot be stopped from outside; it may ask [`Context::is_cancelled`].
     #[must_use]
     pub fn blocking(mut self) -> Self {
-        self.blocking = true;
+        self.threading = Threading::Blocking;
         self
     }
 
@@ -94,8 +97,8 @@ impl Tool {
         &self.definition
     }
 
-    pub(super) fn is_blocking(&self) -> bool {
-        self.blocking
+    pub(super) fn threading(&self) -> Threading {
+        self.threading
     }
 
     /// Starts a call whose arguments stand in the context's message.
@@ -106,7 +109,7 @@ impl Tool {
 
 impl fmt::Debug for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tool").field("definition", &self.definition).field("blocking", &self.blocking).finish()
+        f.debug_struct("Tool").field("definition", &self.definition).field("threading", &self.threading).finish()
     }
 }
 
@@ -273,11 +276,43 @@ fn encode(result: Result<CallToolResult, ErrorObject>) -> Reply {
     body.map(Into::into).map_err(|error| ErrorObject::internal(format!("the tool's result cannot be encoded: {error}")))
 }
 
-/// What is wrong with a tool's name, if anything (specification: server/tools, tool names).
-pub(super) fn name_fault(name: &str) -> Option<String> {
+/// What is wrong with a tool's name, if anything, and the rule that can be relaxed (specification: server/tools, tool names).
+pub(super) fn name_fault(name: &str) -> Option<(Option<Lenient>, String)> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if name.is_empty() || name.len() > 128 || !name.chars().all(legal) {
-        return Some(format!("the tool name {name:?} must be 1 to 128 of A-Z a-z 0-9 _ - ."));
+    if name.is_empty() {
+        return Some((None, "the name of a tool must not be empty".to_owned()));
+    }
+    if name.len() > 128 || !name.chars().all(legal) {
+        return Some((Some(Lenient::Names), format!("the tool name {name:?} must be 1 to 128 of A-Z a-z 0-9 _ - .")));
     }
     None
+}
+
+/// What is legal in a tool's name and still confuses some clients.
+pub(super) fn name_advice(name: &str) -> Option<String> {
+    let ends_badly = name.starts_with(['-', '.']) || name.ends_with(['-', '.']);
+    ends_badly.then(|| format!("the tool name {name:?} begins or ends with a dash or dot, which confuses some clients"))
+}
+
+impl Listed for Tool {
+    type Wire = model::Tool;
+    const WHAT: &'static str = "tool";
+    const LIST: &'static str = "tools/list";
+
+    fn wire(&self) -> &model::Tool {
+        &self.definition
+    }
+
+    fn key(&self) -> &str {
+        &self.definition.name
+    }
+
+    fn page(items: Vec<model::Tool>, next: Option<String>, cache: Option<&Cache>) -> Result<Body, EncodeError> {
+        let mut page = ListToolsResult::new().with_tools(items);
+        page.next_cursor = next;
+        match cache {
+            Some(cache) => Body::result(&page.cached(cache.ttl, cache.scope.clone())),
+            None => Body::result(&page),
+        }
+    }
 }

@@ -57,7 +57,9 @@ where
     let shared = share(&runtime, |now| Connection::server(config, Start::Handshake, now));
     let parts =
         Parts { runtime, shared: Arc::clone(&shared), service: server.service(), limits, hangup, role: Role::Server };
+    let place = server.tell(&shared);
     Driver::new(parts, reader, writer).await;
+    drop(place);
     lease.leave().await;
     match shared.with(|state| state.closed.clone()) {
         None | Some(CloseReason::PeerClosed | CloseReason::LocallyClosed) => Ok(()),

@@ -136,3 +136,26 @@ pub(crate) fn call(id: impl Into<Value>, tool: &str, arguments: Value) -> Value 
     let params = json!({ "name": tool, "arguments": arguments });
     json!({ "jsonrpc": "2.0", "id": id.into(), "method": "tools/call", "params": params })
 }
+
+/// Serves one connection, and gives its other end.
+pub(crate) fn serve(server: &mcp::Server) -> Raw {
+    let (here, there) = mcp::memory::duplex(64 * 1024);
+    let (reader, writer) = here.into_split();
+    tokio::spawn(mcp_tokio::serve_stream(reader, writer, server.clone()));
+    Raw::memory(there)
+}
+
+/// A request of the revision 2026-07-28.
+pub(crate) fn modern(id: impl Into<Value>, method: &str, mut params: Value) -> Value {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "raw", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": params })
+}
+
+/// A request of a session.
+pub(crate) fn request(id: impl Into<Value>, method: &str, params: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": params })
+}

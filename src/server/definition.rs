@@ -1,0 +1,122 @@
+//! What a server offers, as one immutable snapshot, and what is wrong with it.
+
+use std::sync::Arc;
+
+use mcp_proto::model::{Implementation, ServerCapabilities, ToolsCapability};
+use mcp_proto::{Change, ProtocolVersion, ServerConfig};
+
+use super::registry::{Added, Listed, Registry, Unknown};
+use super::tool::{self, Tool};
+
+/// A change that the application makes to what is declared.
+type Adjust = Arc<dyn Fn(&mut ServerCapabilities) + Send + Sync>;
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct Definition {
+    /// What the core is told; its capabilities are made of what is registered.
+    pub(super) config: Arc<ServerConfig>,
+    adjust: Vec<Adjust>,
+    lenient: Vec<Lenient>,
+    pub(super) tools: Registry<Tool>,
+    faults: Vec<(Option<Lenient>, String)>,
+}
+
+/// A rule about definitions that can be relaxed to a warning; see [`Server::lenient`](crate::Server::lenient).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lenient {
+    /// Tools may have names that the specification advises against: characters other than `A-Z a-z 0-9 _ - .`, or more than
+    /// 128 of them. An empty name stays a fault.
+    Names,
+    /// Of two items of one name or URI, the second replaces the first.
+    Duplicates,
+}
+
+impl Definition {
+    pub(super) fn new(name: String, version: String) -> Self {
+        let mut config = ServerConfig::new(Implementation::new(name, version));
+        config.versions = ProtocolVersion::ALL.to_vec();
+        Self {
+            config: Arc::new(config),
+            adjust: Vec::new(),
+            lenient: Vec::new(),
+            tools: Registry::default(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Offers a tool that must be a new one.
+    pub(super) fn add_tool(&mut self, tool: Tool) {
+        let name = tool.key().to_owned();
+        self.check_name(&name);
+        let added = self.tools.add(tool);
+        self.expect_new(added, Tool::WHAT, &name);
+    }
+
+    /// Offers a tool in place of the one of its name, if there is one.
+    pub(super) fn put_tool(&mut self, tool: Tool) {
+        self.check_name(tool.key());
+        let (Added::New | Added::Replaced) = self.tools.add(tool);
+    }
+
+    fn check_name(&mut self, name: &str) {
+        self.faults.extend(tool::name_fault(name));
+        if let Some(advice) = tool::name_advice(name) {
+            tracing::warn!("{advice}");
+        }
+    }
+
+    pub(super) fn expect_new(&mut self, added: Added, what: &str, key: &str) {
+        if added == Added::Replaced {
+            self.faults.push((Some(Lenient::Duplicates), format!("there are two of the {what} {key:?}")));
+        }
+    }
+
+    pub(super) fn expect_known(&mut self, found: Result<(), Unknown>, what: &str, key: &str) {
+        if let Err(Unknown) = found {
+            self.faults.push((None, format!("there is no {what} {key:?} to change")));
+        }
+    }
+
+    pub(super) fn config_mut(&mut self) -> &mut ServerConfig {
+        Arc::make_mut(&mut self.config)
+    }
+
+    pub(super) fn adjust(&mut self, adjust: Adjust) {
+        self.adjust.push(adjust);
+    }
+
+    pub(super) fn relax(&mut self, rule: Lenient) {
+        self.lenient.push(rule);
+    }
+
+    /// Declares what is registered. A kind that was offered once stays declared when the last of it is gone.
+    pub(super) fn declare(&mut self) {
+        let mut capabilities = ServerCapabilities::default();
+        if self.tools.is_used() {
+            capabilities.tools = Some(ToolsCapability::default().with_list_changed(true));
+        }
+        self.adjust.iter().for_each(|adjust| adjust(&mut capabilities));
+        self.config_mut().capabilities = capabilities;
+    }
+
+    /// What is wrong with it. What the application is lenient about is only logged.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let (relaxed, faults): (Vec<_>, Vec<_>) =
+            self.faults.iter().partition(|(rule, _)| rule.is_some_and(|rule| self.lenient.contains(&rule)));
+        for (_, fault) in relaxed {
+            tracing::warn!("{fault}");
+        }
+        faults.into_iter().map(|(_, fault)| fault.clone()).collect()
+    }
+
+    /// Which lists look different to clients.
+    pub(super) fn changes_since(&self, before: &Self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if !self.tools.lists_the_same(&before.tools) {
+            changes.push(Change::Tools);
+        }
+        changes
+    }
+}
