@@ -1,380 +1,493 @@
-//! Templates of URIs (RFC 6570, levels 1 to 3): read, expanded with values, and matched against URIs to get the values back.
+//! URI templates (RFC 6570, levels 1 to 3): parse, expand, and match without giving a peer a way out of its segment.
 //!
-//! Specification: server/resources, resource templates.
-
-mod matching;
+//! Matching takes time proportional to the length of the URI times that of the template: there is no backtracking. What it gives
+//! is decoded once and safe to be taken for a name: a `{x}` is never `.` or `..` and holds no `/`, `\` or NUL; a `{+x}` may
+//! hold `/`, but no segment `.` or `..`. What still is an encoded form of one of these after decoding does not match.
 
 use alloc::borrow::Cow;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
-use core::str::FromStr;
 
-use self::matching::Step;
+/// A longer URI matches no template: what matching costs is bounded by it.
+pub const LONGEST_URI: usize = 8 * 1024;
+/// A template has no more variables than this.
+const MOST_VARIABLES: usize = 64;
 
-/// A template of URIs, such as `github://repos/{owner}/{repo}`.
-///
-/// All operators of RFC 6570 up to level 3 are known: `{x}`, `{+x}`, `{#x}`, `{.x}`, `{/x}`, `{;x}`, `{?x}` and `{&x}`, each
-/// with any number of variables. The modifiers of level 4 (`{x*}`, `{x:3}`) are refused.
+/// A template, parsed.
 ///
 /// ```
 /// use mcp_proto::uri_template::UriTemplate;
 ///
 /// let template: UriTemplate = "github://repos/{owner}/{repo}{?branch}".parse()?;
-/// let uri = template.expand(|name| match name {
-///     "owner" => Some("rust lang"),
-///     "repo" => Some("mdBook"),
-///     _ => None,
-/// });
-/// assert_eq!(uri, "github://repos/rust%20lang/mdBook");
-///
-/// let values = template.matches("github://repos/rust%20lang/mdBook?branch=main").expect("it is one of these");
-/// assert_eq!(values["owner"], "rust lang");
-/// assert_eq!(values["branch"], "main");
-/// assert_eq!(template.matches("github://repos/rust-lang/..%2Fsecret"), None);
-/// # Ok::<(), mcp_proto::uri_template::UriTemplateError>(())
+/// let found = template.matches("github://repos/rust-lang/rust?branch=beta").expect("it fits");
+/// assert_eq!((found["owner"].as_str(), found["branch"].as_str()), ("rust-lang", "beta"));
+/// assert_eq!(template.expand(&found), "github://repos/rust-lang/rust?branch=beta");
+/// assert!(template.matches("github://repos/..%2Fsecret/x").is_none());
+/// # Ok::<(), mcp_proto::uri_template::TemplateError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UriTemplate {
-    text: String,
-    parts: Vec<Part>,
-    /// Each once, in the order in which they first stand.
-    variables: Vec<String>,
-    steps: Vec<Step>,
+    source: String,
+    /// All before the query.
+    path: Vec<Part>,
+    /// What `{?x,y}` and `{&x}` name.
+    query: Option<Query>,
 }
 
-/// The values of a template's variables, decoded, by their names.
-pub type Variables = BTreeMap<String, String>;
-
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
-    /// As it stands in a URI.
+    /// Text as it stands in a URI.
     Literal(String),
-    Expression(Operator, Vec<String>),
+    /// An expression with an operator other than `?` and `&`.
+    Variable { name: String, place: Place, operator: Operator },
 }
 
-/// What the first character of an expression says; the columns of RFC 6570, appendix A.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
-    Simple,
-    Reserved,
-    Fragment,
-    Label,
-    Path,
-    Parameter,
-    Query,
-    Continuation,
+struct Operator {
+    first: &'static str,
+    separator: &'static str,
+    named: Named,
+    allow: Allow,
 }
 
-impl Operator {
-    fn of(sign: char) -> Option<Self> {
-        Some(match sign {
-            '+' => Self::Reserved,
-            '#' => Self::Fragment,
-            '.' => Self::Label,
-            '/' => Self::Path,
-            ';' => Self::Parameter,
-            '?' => Self::Query,
-            '&' => Self::Continuation,
-            _ => return None,
-        })
-    }
+/// Where in its expression a variable stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    First,
+    Further,
+}
 
-    /// What stands before the first value.
-    fn first(self) -> Option<u8> {
-        Some(match self {
-            Self::Simple | Self::Reserved => return None,
-            Self::Fragment => b'#',
-            Self::Label => b'.',
-            Self::Path => b'/',
-            Self::Parameter => b';',
-            Self::Query => b'?',
-            Self::Continuation => b'&',
-        })
-    }
+/// Whether the name of a variable is written before its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    Yes,
+    No,
+}
 
-    /// What stands between two values.
-    fn separator(self) -> u8 {
+/// What a value may have in it unencoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Allow {
+    Unreserved,
+    Reserved,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Query {
+    /// What stands before the first value: `?`, or `&` after a query that is written out.
+    first: char,
+    names: Vec<String>,
+}
+
+/// Why a text is no template that can be matched. Each tells the byte at which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TemplateError {
+    /// A `{` without its `}`, or a `}` without its `{`.
+    Unbalanced(usize),
+    /// An expression without a variable, or a variable whose name has other characters than `A-Z a-z 0-9 _ .` and `%xx`.
+    Name(usize),
+    /// An operator that RFC 6570 reserves for extensions.
+    Operator(usize),
+    /// A modifier of level 4: `*` or `:3`.
+    Level4(usize),
+    /// A variable that was there before.
+    Repeated(usize),
+    /// Something after a query expression: values of a query are matched in any order, so it ends the template.
+    AfterQuery(usize),
+    /// A character that no URI has, such as a space or a quote.
+    Character(usize),
+    /// More than 64 variables.
+    TooMany,
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Simple | Self::Reserved | Self::Fragment => b',',
-            Self::Label => b'.',
-            Self::Path => b'/',
-            Self::Parameter => b';',
-            Self::Query | Self::Continuation => b'&',
+            Self::Unbalanced(at) => write!(f, "the brace at byte {at} has no partner"),
+            Self::Name(at) => write!(f, "the expression at byte {at} has no variable, or one of an illegal name"),
+            Self::Operator(at) => write!(f, "the operator at byte {at} is none of + # . / ; ? &"),
+            Self::Level4(at) => {
+                write!(f, "the variable at byte {at} has a modifier (* or :) of level 4; 1 to 3 are known")
+            }
+            Self::Repeated(at) => write!(f, "the variable at byte {at} was there before"),
+            Self::AfterQuery(at) => write!(f, "something follows a query expression at byte {at}; it must come last"),
+            Self::Character(at) => write!(f, "the character at byte {at} stands in no URI; percent-encode it"),
+            Self::TooMany => write!(f, "there are more than {MOST_VARIABLES} variables"),
         }
     }
+}
 
-    /// Whether each value is written with its name.
-    fn is_named(self) -> bool {
-        matches!(self, Self::Parameter | Self::Query | Self::Continuation)
-    }
+impl core::error::Error for TemplateError {}
 
-    /// Whether reserved characters stay as they are.
-    fn keeps_reserved(self) -> bool {
-        matches!(self, Self::Reserved | Self::Fragment)
+impl core::str::FromStr for UriTemplate {
+    type Err = TemplateError;
+
+    fn from_str(text: &str) -> Result<Self, TemplateError> {
+        let mut template = Self { source: text.into(), path: Vec::new(), query: None };
+        let mut at = 0;
+        while at < text.len() {
+            let rest = &text[at..];
+            if let Some(inner) = rest.strip_prefix('{') {
+                let end = inner.find(['{', '}']).filter(|end| inner[*end..].starts_with('}'));
+                let end = end.ok_or(TemplateError::Unbalanced(at))?;
+                template.expression(&inner[..end], at + 1)?;
+                at += end + 2;
+            } else {
+                let end = rest.find(['{', '}']).unwrap_or(rest.len());
+                if end == 0 {
+                    return Err(TemplateError::Unbalanced(at));
+                }
+                if template.query.is_some() {
+                    return Err(TemplateError::AfterQuery(at));
+                }
+                template.path.push(Part::Literal(literal(&rest[..end], at)?));
+                at += end;
+            }
+        }
+        Ok(template)
     }
 }
 
 impl UriTemplate {
-    /// Reads a template. Takes little more than the time to look at it once.
-    ///
-    /// # Errors
-    ///
-    /// When it is none, or one of level 4; the error says where and why.
-    pub fn parse(template: &str) -> Result<Self, UriTemplateError> {
-        let (mut parts, mut variables, mut known) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let mut rest = template;
-        while !rest.is_empty() {
-            let at = template.len() - rest.len();
-            if let Some(inner) = rest.strip_prefix('{') {
-                let end = inner.find('}').ok_or(UriTemplateError::new(at, Fault::Unclosed))?;
-                let (operator, names) = expression(&inner[..end], at + 1)?;
-                variables.extend(names.iter().filter(|name| known.insert((*name).clone())).cloned());
-                parts.push(Part::Expression(operator, names));
-                rest = &inner[end + 1..];
-            } else {
-                let end = rest.find('{').unwrap_or(rest.len());
-                check_literal(&rest[..end], at)?;
-                parts.push(Part::Literal(normal(&rest[..end]).into_owned()));
-                rest = &rest[end..];
+    fn expression(&mut self, text: &str, at: usize) -> Result<(), TemplateError> {
+        let operator = |first, separator, named, allow| Some(Operator { first, separator, named, allow });
+        let mut names_at = at + 1;
+        let (parsed, names) = match text.as_bytes().first() {
+            Some(b'+') => (operator("", ",", Named::No, Allow::Reserved), &text[1..]),
+            Some(b'#') => (operator("#", ",", Named::No, Allow::Reserved), &text[1..]),
+            Some(b'.') => (operator(".", ".", Named::No, Allow::Unreserved), &text[1..]),
+            Some(b'/') => (operator("/", "/", Named::No, Allow::Unreserved), &text[1..]),
+            Some(b';') => (operator(";", ";", Named::Yes, Allow::Unreserved), &text[1..]),
+            Some(b'?' | b'&') => (None, &text[1..]),
+            Some(b'=' | b',' | b'!' | b'@' | b'|' | b'$') => return Err(TemplateError::Operator(at)),
+            _ => {
+                names_at = at;
+                (operator("", ",", Named::No, Allow::Unreserved), text)
             }
+        };
+        let mut place = Place::First;
+        for name in names.split(',') {
+            self.check_name(name, names_at)?;
+            match parsed {
+                Some(operator) if self.query.is_none() => {
+                    self.path.push(Part::Variable { name: name.into(), place, operator });
+                }
+                Some(_) => return Err(TemplateError::AfterQuery(at)),
+                None => {
+                    let first = if text.starts_with('?') { '?' } else { '&' };
+                    let query = self.query.get_or_insert_with(|| Query { first, names: Vec::new() });
+                    if place == Place::First && first == '?' && !query.names.is_empty() {
+                        return Err(TemplateError::AfterQuery(at));
+                    }
+                    query.names.push(name.into());
+                }
+            }
+            place = Place::Further;
+            names_at += name.len() + 1;
         }
-        let steps = matching::steps(&parts);
-        Ok(Self { text: template.into(), parts, variables, steps })
+        Ok(())
+    }
+
+    fn check_name(&self, name: &str, at: usize) -> Result<(), TemplateError> {
+        if name.contains([':', '*']) {
+            return Err(TemplateError::Level4(at));
+        }
+        let bytes = name.as_bytes();
+        let legal = |at: usize| match bytes[at] {
+            b'%' => is_escape(&bytes[at..]),
+            byte => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'),
+        };
+        if name.is_empty() || name.starts_with('.') || !(0..bytes.len()).all(legal) {
+            return Err(TemplateError::Name(at));
+        }
+        if self.variables().any(|known| known == name) {
+            return Err(TemplateError::Repeated(at));
+        }
+        if self.variables().count() >= MOST_VARIABLES {
+            return Err(TemplateError::TooMany);
+        }
+        Ok(())
     }
 
     /// The template as it was written.
-    #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.source
     }
 
-    /// Its variables, each once, in the order in which they stand.
-    pub fn variables(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.variables.iter().map(String::as_str)
+    /// The names of its variables, in order.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        let path = self.path.iter().filter_map(|part| match part {
+            Part::Variable { name, .. } => Some(name.as_str()),
+            Part::Literal(_) => None,
+        });
+        path.chain(self.query.iter().flat_map(|query| query.names.iter().map(String::as_str)))
     }
 
-    /// The URI with these values, encoded as the template says. A variable without a value is left out.
-    #[must_use]
-    pub fn expand<'v>(&self, value_of: impl Fn(&str) -> Option<&'v str>) -> String {
-        let mut uri = String::with_capacity(self.text.len());
-        for part in &self.parts {
-            let (operator, names) = match part {
-                Part::Literal(literal) => {
-                    uri.push_str(literal);
-                    continue;
+    /// The URI with these values in it. Variables without a value are left out, as RFC 6570 says.
+    pub fn expand(&self, values: &BTreeMap<String, String>) -> String {
+        let mut uri = String::new();
+        // Whether a variable of the expression at hand was written already; if not, the next one opens it.
+        let mut is_open = false;
+        for part in &self.path {
+            let Part::Variable { name, place, operator } = part else {
+                if let Part::Literal(text) = part {
+                    uri.push_str(text);
                 }
-                Part::Expression(operator, names) => (*operator, names),
+                continue;
             };
-            let mut before = operator.first();
-            for (name, value) in names.iter().filter_map(|name| Some((name, value_of(name)?))) {
-                uri.extend(before.map(char::from));
-                before = Some(operator.separator());
-                if operator.is_named() {
-                    uri.push_str(name);
-                    // RFC 6570, 3.2.7: only the path-style parameter has no sign when its value is empty.
-                    if !value.is_empty() || operator != Operator::Parameter {
-                        uri.push('=');
-                    }
+            is_open &= *place == Place::Further;
+            let Some(value) = values.get(name) else { continue };
+            uri.push_str(if is_open { operator.separator } else { operator.first });
+            is_open = true;
+            if operator.named == Named::Yes {
+                uri.push_str(name);
+                if !value.is_empty() {
+                    uri.push('=');
                 }
-                encode(value, operator, &mut uri);
+            }
+            encode(value, operator.allow, &mut uri);
+        }
+        if let Some(query) = &self.query {
+            let mut before = query.first;
+            for name in &query.names {
+                let Some(value) = values.get(name) else { continue };
+                uri.push(before);
+                uri.push_str(name);
+                uri.push('=');
+                encode(value, Allow::Unreserved, &mut uri);
+                before = '&';
             }
         }
         uri
     }
 
-    /// The values with which the template expands to `uri`, or `None` if there are none.
+    /// The values that give this URI, decoded, or `None`.
     ///
-    /// Takes time linear in the length of `uri`; a URI of more than 64 KiB is none of any template. Of several ways to read
-    /// a URI, the one counts in which the first variable takes the least, then the second, and so on.
-    ///
-    /// - `{x}` and `{+x}` take at least one character. Variables of the other kinds may be missing.
-    /// - The pairs of `{?x,y}`, `{&x}` and `{;x}` may stand in any order; one that is not in the template is no match.
-    /// - Values come decoded, once. None holds NUL or a segment `..`; only those of `{+x}`, `{#x}`, `{?x}` and `{&x}` may hold
-    ///   `/`. None holds these in an encoded form either, so that whoever decodes once more gets nothing worse. A URI that
-    ///   asks for such a value is no match.
-    #[must_use]
-    pub fn matches(&self, uri: &str) -> Option<Variables> {
-        matching::matches(&self.steps, uri)
-    }
-}
-
-impl FromStr for UriTemplate {
-    type Err = UriTemplateError;
-
-    fn from_str(template: &str) -> Result<Self, UriTemplateError> {
-        Self::parse(template)
-    }
-}
-
-impl fmt::Display for UriTemplate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl PartialEq for UriTemplate {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for UriTemplate {}
-
-/// Reads what stands between braces.
-fn expression(inner: &str, at: usize) -> Result<(Operator, Vec<String>), UriTemplateError> {
-    let sign = inner.chars().next().ok_or(UriTemplateError::new(at, Fault::Empty))?;
-    let (operator, list, at) = match Operator::of(sign) {
-        Some(operator) => (operator, &inner[1..], at + 1),
-        None if "=,!@|".contains(sign) => return Err(UriTemplateError::new(at, Fault::Operator(sign))),
-        None => (Operator::Simple, inner, at),
-    };
-    let mut names = Vec::new();
-    let mut from = 0;
-    for name in list.split(',') {
-        if let Some(modifier) = name.find(['*', ':']) {
-            return Err(UriTemplateError::new(at + from + modifier, Fault::Modifier));
+    /// Every variable of the path must be there and must not be empty; those of a query may be missing and stand in any order.
+    /// Where several ways fit, the first variable takes the most. A URI of more than [`LONGEST_URI`] bytes does not match.
+    pub fn matches(&self, uri: &str) -> Option<BTreeMap<String, String>> {
+        if uri.len() > LONGEST_URI {
+            return None;
         }
-        if !is_name(name) {
-            return Err(UriTemplateError::new(at + from, Fault::Name));
-        }
-        names.push(name.into());
-        from += name.len() + 1;
+        let uri = encode_foreign(uri);
+        let mut found = BTreeMap::new();
+        let path = match &self.query {
+            None => &*uri,
+            Some(query) => {
+                let (path, values) = query.split(&uri, self.written_pairs());
+                query.read(values, &mut found)?;
+                path
+            }
+        };
+        self.match_path(path.as_bytes(), &mut found)?;
+        Some(found)
     }
-    Ok((operator, names))
-}
 
-/// RFC 6570, 2.3.
-fn is_name(name: &str) -> bool {
-    name.split('.').all(|label| {
-        let encoded = |at: usize| triplet(&label.as_bytes()[at..]).is_some();
+    /// How many `&` the query that is written out before a `{&x}` has.
+    fn written_pairs(&self) -> usize {
+        let text = match self.path.last() {
+            Some(Part::Literal(text)) => text.rsplit_once('?').map_or("", |(_, query)| query),
+            _ => "",
+        };
+        text.matches('&').count()
+    }
+
+    /// First from the end, which parts can match from where; then from the start, each variable as long as it can be.
+    fn match_path(&self, text: &[u8], found: &mut BTreeMap<String, String>) -> Option<()> {
+        let width = text.len() + 1;
+        let mut fits = vec![false; (self.path.len() + 1) * width];
+        *fits.last_mut()? = true;
+        for (row, part) in self.path.iter().enumerate().rev() {
+            let (here, after) = fits.split_at_mut((row + 1) * width);
+            let (here, after) = (&mut here[row * width..], &after[..width]);
+            part.reach(text, here, after);
+        }
+        if !fits[0] {
+            return None;
+        }
         let mut at = 0;
-        while let Some(byte) = label.as_bytes().get(at) {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => at += 1,
-                b'%' if encoded(at) => at += 3,
-                _ => return false,
+        for (row, part) in self.path.iter().enumerate() {
+            let after = &fits[(row + 1) * width..(row + 2) * width];
+            let Part::Variable { name, operator, .. } = part else {
+                if let Part::Literal(literal) = part {
+                    at += literal.len();
+                }
+                continue;
+            };
+            let start = at + part.lead().len();
+            let longest = run(&text[start..], operator.allow);
+            let end = (start + 1..=start + longest).rev().find(|end| after[*end])?;
+            let value = decode(core::str::from_utf8(&text[start..end]).ok()?)?;
+            if !is_safe(&value, operator.allow) {
+                return None;
+            }
+            found.insert(name.clone(), value);
+            at = end;
+        }
+        Some(())
+    }
+}
+
+impl Part {
+    /// What stands before the value.
+    fn lead(&self) -> Cow<'_, str> {
+        match self {
+            Self::Variable { name, place, operator } => {
+                let before = if *place == Place::First { operator.first } else { operator.separator };
+                match operator.named {
+                    Named::Yes => Cow::Owned(alloc::format!("{before}{name}=")),
+                    Named::No => Cow::Borrowed(before),
+                }
+            }
+            Self::Literal(text) => Cow::Borrowed(text),
+        }
+    }
+
+    /// Marks in `here` from where this part leads to a place marked in `after`.
+    fn reach(&self, text: &[u8], here: &mut [bool], after: &[bool]) {
+        let lead = self.lead();
+        let lead = lead.as_bytes();
+        let allow = match self {
+            Self::Literal(_) => None,
+            Self::Variable { operator, .. } => Some(operator.allow),
+        };
+        // For a variable: whether from this place on at least one of its characters leads on.
+        let mut open = vec![false; text.len() + 1];
+        if let Some(allow) = allow {
+            for at in (0..text.len()).rev() {
+                open[at] = is_allowed(text[at], allow) && (after[at + 1] || open[at + 1]);
             }
         }
-        at > 0
-    })
-}
-
-/// RFC 6570, 2.1.
-fn check_literal(literal: &str, at: usize) -> Result<(), UriTemplateError> {
-    for (offset, char) in literal.char_indices() {
-        let fault = match char {
-            '}' => Fault::Unopened,
-            '%' if triplet(&literal.as_bytes()[offset..]).is_none() => Fault::Character('%'),
-            '\0'..=' ' | '"' | '<' | '>' | '\\' | '^' | '`' | '|' | '\x7F' => Fault::Character(char),
-            _ => continue,
-        };
-        return Err(UriTemplateError::new(at + offset, fault));
+        let goal = if allow.is_some() { &open } else { after };
+        for (at, here) in here.iter_mut().enumerate() {
+            *here = text[at..].starts_with(lead) && goal[at + lead.len()];
+        }
     }
-    Ok(())
 }
 
-/// The byte that an encoded triplet at the start of `bytes` stands for.
-fn triplet(bytes: &[u8]) -> Option<u8> {
-    let &[b'%', high, low, ..] = bytes else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
+impl Query {
+    /// The URI before the values of this query, and the values.
+    fn split<'a>(&self, uri: &'a str, written: usize) -> (&'a str, &'a str) {
+        let at = if self.first == '?' {
+            uri.find('?')
+        } else {
+            let query = uri.find('?').map_or(uri.len(), |at| at + 1);
+            uri[query..].match_indices('&').nth(written).map(|(at, _)| query + at)
+        };
+        at.map_or((uri, ""), |at| (&uri[..at], &uri[at + 1..]))
+    }
+
+    fn read(&self, text: &str, found: &mut BTreeMap<String, String>) -> Option<()> {
+        for pair in text.split('&').filter(|_| !text.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = self.names.iter().find(|known| *known == name)?;
+            let value = decode(value)?;
+            // A value twice could be read as either.
+            if !is_safe(&value, Allow::Reserved) || found.insert(name.clone(), value).is_some() {
+                return None;
+            }
+        }
+        Some(())
+    }
 }
 
-/// The same text with every character beyond ASCII encoded, and the digits of triplets in upper case.
-fn normal(text: &str) -> Cow<'_, str> {
-    let is_normal = text.is_ascii() && !text.contains('%');
-    if is_normal {
+const RESERVED: &[u8] = b":/?#[]@!$&'()*+,;=";
+
+/// How many bytes from the start a value may have.
+fn run(text: &[u8], allow: Allow) -> usize {
+    text.iter().position(|byte| !is_allowed(*byte, allow)).unwrap_or(text.len())
+}
+
+fn is_allowed(byte: u8, allow: Allow) -> bool {
+    is_unreserved(byte) || byte == b'%' || allow == Allow::Reserved && RESERVED.contains(&byte)
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn is_escape(bytes: &[u8]) -> bool {
+    bytes.len() > 2 && bytes[0] == b'%' && bytes[1].is_ascii_hexdigit() && bytes[2].is_ascii_hexdigit()
+}
+
+fn encode(value: &str, allow: Allow, uri: &mut String) {
+    for (at, byte) in value.bytes().enumerate() {
+        let as_it_is = match allow {
+            Allow::Unreserved => is_unreserved(byte),
+            Allow::Reserved => is_unreserved(byte) || RESERVED.contains(&byte) || is_escape(&value.as_bytes()[at..]),
+        };
+        if as_it_is { uri.push(char::from(byte)) } else { push_escape(byte, uri) }
+    }
+}
+
+fn push_escape(byte: u8, uri: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    uri.push('%');
+    uri.push(char::from(DIGITS[usize::from(byte >> 4)]));
+    uri.push(char::from(DIGITS[usize::from(byte & 15)]));
+}
+
+/// Literal text as it stands in a URI.
+fn literal(text: &str, at: usize) -> Result<String, TemplateError> {
+    let illegal = |c: char| c.is_ascii_control() || matches!(c, ' ' | '"' | '\'' | '<' | '>' | '\\' | '^' | '`' | '|');
+    if let Some(found) = text.find(illegal) {
+        return Err(TemplateError::Character(at + found));
+    }
+    if let Some((found, _)) = text.match_indices('%').find(|(found, _)| !is_escape(&text.as_bytes()[*found..])) {
+        return Err(TemplateError::Character(at + found));
+    }
+    Ok(encode_foreign(text).into_owned())
+}
+
+/// Encodes what is not ASCII: some write it as it is.
+fn encode_foreign(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
         return Cow::Borrowed(text);
     }
-    let mut normal = String::with_capacity(text.len() + 16);
-    let mut bytes = text.as_bytes();
-    while let [byte, rest @ ..] = bytes {
-        if let Some(encoded) = triplet(bytes) {
-            push_encoded(encoded, &mut normal);
-            bytes = &bytes[3..];
-            continue;
-        }
-        match byte {
-            0x80.. => push_encoded(*byte, &mut normal),
-            byte => normal.push(char::from(*byte)),
-        }
-        bytes = rest;
+    let mut encoded = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        if byte.is_ascii() { encoded.push(char::from(byte)) } else { push_escape(byte, &mut encoded) }
     }
-    Cow::Owned(normal)
+    Cow::Owned(encoded)
 }
 
-fn encode(value: &str, operator: Operator, uri: &mut String) {
-    let mut bytes = value.as_bytes();
-    while let [byte, rest @ ..] = bytes {
-        let keeps = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => true,
-            b':' | b'/' | b'?' | b'#' | b'[' | b']' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
-            | b',' | b';' | b'=' => operator.keeps_reserved(),
-            b'%' => operator.keeps_reserved() && triplet(bytes).is_some(),
-            _ => false,
-        };
-        if keeps {
-            uri.push(char::from(*byte));
+/// `None` for what is no percent-encoded UTF-8.
+fn decode(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at] == b'%' {
+            if !is_escape(&bytes[at..]) {
+                return None;
+            }
+            decoded.push(u8::from_str_radix(text.get(at + 1..at + 3)?, 16).ok()?);
+            at += 3;
         } else {
-            push_encoded(*byte, uri);
+            decoded.push(bytes[at]);
+            at += 1;
         }
-        bytes = rest;
     }
+    String::from_utf8(decoded).ok()
 }
 
-fn push_encoded(byte: u8, text: &mut String) {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    text.extend(['%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+/// Whether a decoded value can be taken for a name, or for a path below some folder.
+fn is_safe(value: &str, allow: Allow) -> bool {
+    let is_dots = |segment: &str| matches!(segment, "." | "..");
+    let shape = match allow {
+        Allow::Unreserved => !value.contains(['/', '\\']) && !is_dots(value),
+        Allow::Reserved => !value.split(['/', '\\']).any(is_dots),
+    };
+    // Whoever decodes once more must not find it either.
+    let hidden = value.as_bytes().windows(3).any(|window| {
+        let [b'%', high, low] = window else { return false };
+        matches!((high, low.to_ascii_lowercase()), (b'0', b'0') | (b'2', b'5' | b'e' | b'f') | (b'5', b'c'))
+    });
+    shape && !hidden && !value.contains('\0')
 }
-
-/// Why a text is no template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UriTemplateError {
-    at: usize,
-    fault: Fault,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    Unclosed,
-    Unopened,
-    Empty,
-    Operator(char),
-    Modifier,
-    Name,
-    Character(char),
-}
-
-impl UriTemplateError {
-    const fn new(at: usize, fault: Fault) -> Self {
-        Self { at, fault }
-    }
-
-    /// Where in the text, in bytes from its start.
-    #[must_use]
-    pub const fn at(&self) -> usize {
-        self.at
-    }
-}
-
-impl fmt::Display for UriTemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.fault {
-            Fault::Unclosed => f.write_str("a brace is opened and not closed"),
-            Fault::Unopened => f.write_str("a brace is closed that was not opened"),
-            Fault::Empty => f.write_str("there is no variable between the braces"),
-            Fault::Operator(sign) => write!(f, "the operator {sign:?} is reserved"),
-            Fault::Modifier => f.write_str("the modifiers `*` and `:` (level 4) are not supported"),
-            Fault::Name => f.write_str("a variable's name is made of letters, digits, `_` and dots between them"),
-            Fault::Character(char) => write!(f, "the character {char:?} must be percent-encoded"),
-        }?;
-        write!(f, " (at byte {})", self.at)
-    }
-}
-
-impl core::error::Error for UriTemplateError {}
 
 #[cfg(test)]
 mod tests;
