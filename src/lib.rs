@@ -24,13 +24,15 @@ pub mod stream;
 pub use client::{Client, ClientBuilder, Notification, Pending, Request};
 pub use error::{Error, Result};
 pub use mcp_proto::model;
+pub use mcp_proto::uri_template::{TemplateError, UriTemplate};
 pub use mcp_proto::{
     Change, CloseReason, ErrorCode, ErrorObject, Limits, Message, Meta, Peer, PeerCapabilities, ProtocolVersion,
     RequestError, RespondError, TimedOut, Timestamp, Why,
 };
 pub use server::{
-    Bus, Context, Edit, Form, IntoTool, Item, Json, Lenient, LocalBus, Node, Server, Steps, Tool, ToolError,
-    ToolHandler, ToolOutput, accepted,
+    At, Bus, Cached, CompletionOutput, Context, Edit, Form, Handler, HandlerError, IntoTool, Item, Json, Lenient,
+    LocalBus, Node, Partial, Prompt, PromptOutput, Resource, ResourceOutput, ResourceTemplate, Server, Steps, Tool,
+    ToolError, ToolHandler, ToolOutput, accepted,
 };
 
 /// The README's examples are compiled and run.

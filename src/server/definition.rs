@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use mcp_proto::model::{Implementation, ServerCapabilities, ToolsCapability};
+use mcp_proto::model::{
+    Implementation, PromptsCapability, ResourcesCapability, ServerCapabilities, Supported, ToolsCapability,
+};
 use mcp_proto::{Change, ProtocolVersion, ServerConfig};
 
-use super::registry::{Added, Listed, Registry, Unknown};
-use super::tool::{self, Tool};
+use super::hooks::Hooks;
+use super::prompt::Prompt;
+use super::registry::{Added, Cache, Listed, Registry, Unknown};
+use super::resource::{Resource, ResourceTemplate};
+use super::tool::Tool;
 
 /// A change that the application makes to what is declared.
 type Adjust = Arc<dyn Fn(&mut ServerCapabilities) + Send + Sync>;
@@ -19,8 +24,17 @@ pub(super) struct Definition {
     adjust: Vec<Adjust>,
     lenient: Vec<Lenient>,
     pub(super) tools: Registry<Tool>,
-    faults: Vec<(Option<Lenient>, String)>,
+    pub(super) prompts: Registry<Prompt>,
+    pub(super) resources: Registry<Resource>,
+    pub(super) templates: Registry<ResourceTemplate>,
+    /// How long what was read may be kept, unless the resource says.
+    pub(super) reads: Cache,
+    pub(super) hooks: Hooks,
+    faults: Vec<Fault>,
 }
+
+/// What is wrong, and the rule that may be relaxed, if it can be.
+pub(super) type Fault = (Option<Lenient>, String);
 
 /// A rule about definitions that can be relaxed to a warning; see [`Server::lenient`](crate::Server::lenient).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,35 +56,27 @@ impl Definition {
             adjust: Vec::new(),
             lenient: Vec::new(),
             tools: Registry::default(),
+            prompts: Registry::default(),
+            resources: Registry::default(),
+            templates: Registry::default(),
+            reads: Cache::default(),
+            hooks: Hooks::default(),
             faults: Vec::new(),
         }
     }
 
-    /// Offers a tool that must be a new one.
-    pub(super) fn add_tool(&mut self, tool: Tool) {
-        let name = tool.key().to_owned();
-        self.check_name(&name);
-        let added = self.tools.add(tool);
-        self.expect_new(added, Tool::WHAT, &name);
-    }
-
-    /// Offers a tool in place of the one of its name, if there is one.
-    pub(super) fn put_tool(&mut self, tool: Tool) {
-        self.check_name(tool.key());
-        let (Added::New | Added::Replaced) = self.tools.add(tool);
-    }
-
-    fn check_name(&mut self, name: &str) {
-        self.faults.extend(tool::name_fault(name));
-        if let Some(advice) = tool::name_advice(name) {
-            tracing::warn!("{advice}");
+    /// Offers something new.
+    pub(super) fn add<T: Listed>(&mut self, item: T) {
+        let key = item.key().to_owned();
+        if self.put(item) == Added::Replaced {
+            self.faults.push((Some(Lenient::Duplicates), format!("there are two of the {} {key:?}", T::WHAT)));
         }
     }
 
-    pub(super) fn expect_new(&mut self, added: Added, what: &str, key: &str) {
-        if added == Added::Replaced {
-            self.faults.push((Some(Lenient::Duplicates), format!("there are two of the {what} {key:?}")));
-        }
+    /// Offers something, in place of what has the same key if there is one.
+    pub(super) fn put<T: Listed>(&mut self, item: T) -> Added {
+        self.faults.extend(item.faults());
+        T::registry(self).add(item)
     }
 
     pub(super) fn expect_known(&mut self, found: Result<(), Unknown>, what: &str, key: &str) {
@@ -97,6 +103,17 @@ impl Definition {
         if self.tools.is_used() {
             capabilities.tools = Some(ToolsCapability::default().with_list_changed(true));
         }
+        if self.prompts.is_used() {
+            capabilities.prompts = Some(PromptsCapability::default().with_list_changed(true));
+        }
+        if self.resources.is_used() || self.templates.is_used() {
+            capabilities.resources = Some(ResourcesCapability::default().with_list_changed(true).with_subscribe(true));
+        }
+        let completes = self.prompts.visible().any(|prompt| !prompt.completers.is_empty())
+            || self.templates.visible().any(|template| !template.completers.is_empty());
+        if completes {
+            capabilities.completions = Some(Supported::default());
+        }
         self.adjust.iter().for_each(|adjust| adjust(&mut capabilities));
         self.config_mut().capabilities = capabilities;
     }
@@ -116,6 +133,12 @@ impl Definition {
         let mut changes = Vec::new();
         if !self.tools.lists_the_same(&before.tools) {
             changes.push(Change::Tools);
+        }
+        if !self.prompts.lists_the_same(&before.prompts) {
+            changes.push(Change::Prompts);
+        }
+        if !self.resources.lists_the_same(&before.resources) || !self.templates.lists_the_same(&before.templates) {
+            changes.push(Change::Resources);
         }
         changes
     }

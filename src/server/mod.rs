@@ -1,30 +1,43 @@
 //! Servers: what is offered, and how a connection's requests find their handlers.
 
+mod completion;
 mod context;
 mod definition;
+mod handler;
+mod hooks;
 mod hub;
 mod life;
 mod output;
+mod prompt;
 mod registry;
+mod requests;
+mod resource;
 mod rounds;
 mod serving;
+mod strings;
 mod tool;
 mod update;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use mcp_proto::model::{ServerCapabilities, Supported};
+use mcp_proto::model::{CacheScope, ServerCapabilities, Supported};
 use mcp_proto::{Change, Limits, ServerConfig};
 
+pub use self::completion::{CompletionOutput, Partial};
 pub use self::context::{Context, Form, Steps, accepted};
 use self::definition::Definition;
 pub use self::definition::Lenient;
+pub use self::handler::{Handler, HandlerError};
 pub use self::hub::{Bus, LocalBus, Node};
 use self::hub::{Hub, Place};
 pub(crate) use self::life::Lease;
 use self::life::Life;
 pub use self::output::{Json, ToolError, ToolOutput};
+pub use self::prompt::{Prompt, PromptOutput};
+use self::registry::Cache;
+pub use self::resource::{At, Resource, ResourceOutput, ResourceTemplate};
 use self::serving::Serving;
 pub use self::tool::{IntoTool, Tool, ToolHandler};
 pub use self::update::{Edit, Item};
@@ -48,6 +61,22 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub struct Server {
     live: Arc<Live>,
+}
+
+/// The answers that say how long they may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cached {
+    /// The list of tools.
+    Tools,
+    /// The list of prompts.
+    Prompts,
+    /// The list of resources.
+    Resources,
+    /// The list of templates of resources.
+    ResourceTemplates,
+    /// What is read, of resources that do not say it themselves.
+    Reads,
 }
 
 /// What the clones of a server and its connections share.
@@ -99,7 +128,73 @@ impl Server {
     #[must_use]
     pub fn tool(self, tool: impl IntoTool) -> Self {
         let tool = tool.into_tool();
-        self.define(|definition| definition.add_tool(tool))
+        self.define(|definition| definition.add(tool))
+    }
+
+    /// Offers a prompt.
+    #[must_use]
+    pub fn prompt(self, prompt: Prompt) -> Self {
+        self.define(|definition| definition.add(prompt))
+    }
+
+    /// Offers a resource.
+    #[must_use]
+    pub fn resource(self, resource: Resource) -> Self {
+        self.define(|definition| definition.add(resource))
+    }
+
+    /// Offers the resources of a template. A resource of its own wins over templates, and of several templates that fit the
+    /// one that was added first.
+    #[must_use]
+    pub fn resource_template(self, template: ResourceTemplate) -> Self {
+        self.define(|definition| definition.add(template))
+    }
+
+    /// How many items a list's answer has at most; all by default.
+    #[must_use]
+    pub fn page_size(self, most: usize) -> Self {
+        self.define(|definition| {
+            definition.tools.set_page_size(most);
+            definition.prompts.set_page_size(most);
+            definition.resources.set_page_size(most);
+            definition.templates.set_page_size(most);
+        })
+    }
+
+    /// For how long a client may keep an answer of this kind, and whether for everybody (2026-07-28 and later). By default for
+    /// no time, and only for whoever asked.
+    #[must_use]
+    pub fn cache(self, kind: Cached, ttl: Duration, scope: CacheScope) -> Self {
+        let cache = Cache { ttl, scope };
+        self.define(|definition| match kind {
+            Cached::Tools => definition.tools.set_cache(cache),
+            Cached::Prompts => definition.prompts.set_cache(cache),
+            Cached::Resources => definition.resources.set_cache(cache),
+            Cached::ResourceTemplates => definition.templates.set_cache(cache),
+            Cached::Reads => definition.reads = cache,
+        })
+    }
+
+    /// Asked before a client is subscribed to a resource, in either era: an error refuses it. Without this hook every resource
+    /// that is offered can be subscribed to, and no other can with it.
+    #[must_use]
+    pub fn on_subscribe<E, Fut>(self, hook: impl Fn(Context, String) -> Fut + Send + Sync + 'static) -> Self
+    where
+        E: Into<HandlerError>,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.define(|definition| definition.hooks.subscribe = Some(hooks::uri_hook(hook)))
+    }
+
+    /// Told when a client asks to be unsubscribed from a resource (`resources/unsubscribe`, until 2025-11-25; later a
+    /// subscription ends with its request, and also here with its connection, without this hook).
+    #[must_use]
+    pub fn on_unsubscribe<E, Fut>(self, hook: impl Fn(Context, String) -> Fut + Send + Sync + 'static) -> Self
+    where
+        E: Into<HandlerError>,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.define(|definition| definition.hooks.unsubscribe = Some(hooks::uri_hook(hook)))
     }
 
     /// Offers log messages; see [`Context::log`].

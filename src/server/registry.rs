@@ -8,10 +8,11 @@ use mcp_proto::model::CacheScope;
 use mcp_proto::{Body, EncodeError, ErrorObject};
 use serde::Deserialize;
 
+use super::definition::{Definition, Fault};
 use crate::stream::Inbound;
 
 /// Something that a server lists.
-pub(super) trait Listed {
+pub(super) trait Listed: Sized + Send + Sync + 'static {
     /// What clients are told about it.
     type Wire: Clone + PartialEq;
     /// What it is called in messages to people.
@@ -21,6 +22,12 @@ pub(super) trait Listed {
 
     fn wire(&self) -> &Self::Wire;
     fn key(&self) -> &str;
+
+    /// Where a server keeps them.
+    fn registry(definition: &mut Definition) -> &mut Registry<Self>;
+
+    /// What is wrong with it.
+    fn faults(&self) -> Vec<Fault>;
 
     /// The result of the list's method.
     fn page(items: Vec<Self::Wire>, next: Option<String>, cache: Option<&Cache>) -> Result<Body, EncodeError>;

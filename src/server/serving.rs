@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mcp_proto::{ErrorObject, Message};
+use mcp_proto::{Body, ErrorObject, Message};
 
 use super::Live;
 use super::context::Context;
@@ -52,49 +52,49 @@ pub(super) struct Serve<'a> {
 
 impl Serve<'_> {
     pub(super) fn handle(&self, request: Inbound) -> Handling {
+        let list = |body: Result<Body, ErrorObject>| body.map(|body| Handling::Now(Ok(body.into())));
+        let definition = self.definition;
         let handled = match request.message.method() {
-            "tools/list" => self.definition.tools.list(&request).map(|body| Handling::Now(Ok(body.into()))),
+            "tools/list" => list(definition.tools.list(&request)),
             "tools/call" => self.call_tool(request),
+            "resources/list" => list(definition.resources.list(&request)),
+            "resources/templates/list" => list(definition.templates.list(&request)),
+            "resources/read" => self.read_resource(request),
+            "resources/subscribe" => self.subscribe(request),
+            "resources/unsubscribe" => self.unsubscribe(request),
+            "prompts/list" => list(definition.prompts.list(&request)),
+            "prompts/get" => self.get_prompt(request),
+            "completion/complete" => self.complete(request),
+            "subscriptions/listen" => self.listen(request),
             method => Err(ErrorObject::method_not_found(method)),
         };
         handled.unwrap_or_else(|error| Handling::Now(Err(error)))
     }
 
-    fn call_tool(&self, request: Inbound) -> Result<Handling, ErrorObject> {
-        let name = named(&request)?;
-        let Some(tool) = self.definition.tools.find(name) else {
-            return Err(ErrorObject::invalid_params(format!("unknown tool: {name:.200}")));
-        };
-        let (tool, threading) = (Arc::clone(tool), tool.threading());
-        self.ask_and_run(request, threading, move |context| tool.run(context))
-    }
-
     /// Runs a handler that may ask the client.
-    fn ask_and_run(
+    pub(super) fn ask_and_run(
         &self,
         request: Inbound,
         threading: Threading,
         start: impl FnOnce(Context) -> Started + Send + 'static,
     ) -> Result<Handling, ErrorObject> {
         let round = Round::of(&request.message, request.meta.version)?;
-        let asking = |handler: BoxFuture<Reply>| match &round {
-            Some(round) => Box::pin(Asking::new(handler, Arc::clone(round))),
+        let context = self.context(request, round.clone());
+        let asking = |handler: BoxFuture<Reply>| match round {
+            Some(round) => Box::pin(Asking::new(handler, round)),
             None => handler,
         };
-        let context = self.context(request, round.clone());
-        if threading == Threading::Blocking {
-            // Also the decoding of its arguments happens over there; it may be user code that blocks.
-            return Ok(Handling::Blocking(asking(Box::pin(async move {
-                match start(context) {
-                    Ok(future) => future.await,
-                    Err(reply) => reply,
-                }
-            }))));
-        }
-        Ok(match start(context) {
-            Ok(future) => Handling::InPlace(asking(future)),
-            Err(reply) => Handling::Now(reply),
-        })
+        Ok(begin(context, threading, start, asking))
+    }
+
+    /// Runs a handler that may not ask in the stateless era, since its method cannot be answered with a question there.
+    pub(super) fn run(
+        &self,
+        request: Inbound,
+        threading: Threading,
+        start: impl FnOnce(Context) -> Started + Send + 'static,
+    ) -> Result<Handling, ErrorObject> {
+        Ok(begin(self.context(request, None), threading, start, |handler| handler))
     }
 
     fn context(&self, request: Inbound, round: Option<Arc<Round>>) -> Context {
@@ -102,9 +102,23 @@ impl Serve<'_> {
     }
 }
 
-/// The name that a request is about.
-fn named(request: &Inbound) -> Result<&str, ErrorObject> {
-    let message = &request.message;
-    let missing = || ErrorObject::invalid_params(format!("{}: params.name must be a string", message.method()));
-    message.name().ok_or_else(missing)
+fn begin(
+    context: Context,
+    threading: Threading,
+    start: impl FnOnce(Context) -> Started + Send + 'static,
+    wrap: impl FnOnce(BoxFuture<Reply>) -> BoxFuture<Reply>,
+) -> Handling {
+    if threading == Threading::Blocking {
+        // Also the decoding of its arguments happens over there; it may be user code that blocks.
+        return Handling::Blocking(wrap(Box::pin(async move {
+            match start(context) {
+                Ok(future) => future.await,
+                Err(reply) => reply,
+            }
+        })));
+    }
+    match start(context) {
+        Ok(future) => Handling::InPlace(wrap(future)),
+        Err(reply) => Handling::Now(reply),
+    }
 }

@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::context::Context;
-use super::definition::Lenient;
+use super::definition::{Definition, Fault, Lenient};
 use super::output::ToolOutput;
-use super::registry::{Cache, Listed};
+use super::registry::{Cache, Listed, Registry};
 use super::serving::Threading;
 use crate::schema;
 use crate::stream::{BoxFuture, Reply};
@@ -277,7 +277,7 @@ fn encode(result: Result<CallToolResult, ErrorObject>) -> Reply {
 }
 
 /// What is wrong with a tool's name, if anything, and the rule that can be relaxed (specification: server/tools, tool names).
-pub(super) fn name_fault(name: &str) -> Option<(Option<Lenient>, String)> {
+fn name_fault(name: &str) -> Option<Fault> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.is_empty() {
         return Some((None, "the name of a tool must not be empty".to_owned()));
@@ -289,7 +289,7 @@ pub(super) fn name_fault(name: &str) -> Option<(Option<Lenient>, String)> {
 }
 
 /// What is legal in a tool's name and still confuses some clients.
-pub(super) fn name_advice(name: &str) -> Option<String> {
+fn name_advice(name: &str) -> Option<String> {
     let ends_badly = name.starts_with(['-', '.']) || name.ends_with(['-', '.']);
     ends_badly.then(|| format!("the tool name {name:?} begins or ends with a dash or dot, which confuses some clients"))
 }
@@ -305,6 +305,17 @@ impl Listed for Tool {
 
     fn key(&self) -> &str {
         &self.definition.name
+    }
+
+    fn registry(definition: &mut Definition) -> &mut Registry<Self> {
+        &mut definition.tools
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        if let Some(advice) = name_advice(self.key()) {
+            tracing::warn!("{advice}");
+        }
+        name_fault(self.key()).into_iter().collect()
     }
 
     fn page(items: Vec<model::Tool>, next: Option<String>, cache: Option<&Cache>) -> Result<Body, EncodeError> {

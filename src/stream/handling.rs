@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use mcp_proto::model::SubscriptionFilter;
 use mcp_proto::{Body, ErrorObject, InboundId, InputRequired, Message, Meta, ResultKind};
 
 use super::shared::{Cancel, Inbound, Shared, State};
@@ -45,6 +46,8 @@ pub(crate) enum Answer {
     Result { body: Body, meta: Meta },
     /// It needs to know more first.
     Question(InputRequired),
+    /// It is a subscription, opened for this much: its answer comes with its end.
+    Grant(SubscriptionFilter),
 }
 
 impl From<Body> for Answer {
@@ -60,6 +63,7 @@ impl State {
         // Gone: cancelled or closed meanwhile. Too large, or the client cannot be asked: it has an error in its place.
         let _ = match reply {
             Ok(Answer::Result { body, meta }) => self.connection.respond(now, id, ResultKind::Complete, body, meta),
+            Ok(Answer::Grant(granted)) => self.connection.grant(now, id, &granted),
             Ok(Answer::Question(input)) => self.connection.require_input(now, id, &input),
             Err(error) => self.connection.reject(now, id, &error),
         };

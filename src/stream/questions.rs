@@ -47,7 +47,7 @@ pub(super) async fn answer(shared: Arc<Shared>, service: Arc<dyn Service>, quest
                             Ok(Answer::Result { body, .. }) => {
                                 answers.insert(std::mem::take(key), body);
                             }
-                            Ok(Answer::Question(_)) => return Poll::Ready(Some(unanswerable())),
+                            Ok(Answer::Question(_) | Answer::Grant(_)) => return Poll::Ready(Some(unanswerable())),
                             Err(error) => return Poll::Ready(Some(error)),
                         }
                     }

@@ -1,0 +1,234 @@
+//! How each request of a client is served by what the server offers.
+
+use std::sync::Arc;
+
+use mcp_proto::model::{
+    Capability, CompleteParams, CompleteResult, Completion, CompletionRef, GetPromptParams, ListenParams,
+    ReadResourceResult, SubscribeParams, SubscriptionFilter,
+};
+use mcp_proto::{Body, EncodeError, ErrorCode, ErrorObject};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::completion::Partial;
+use super::handler::{Outcome, Strings};
+use super::registry::Cache;
+use super::resource::{At, Reader};
+use super::serving::{Serve, Threading};
+use crate::stream::{Answer, Handling, Inbound, Reply};
+
+impl Serve<'_> {
+    pub(super) fn call_tool(&self, request: Inbound) -> Result<Handling, ErrorObject> {
+        let name = named(&request)?;
+        let Some(tool) = self.definition.tools.find(name) else {
+            return Err(ErrorObject::invalid_params(format!("unknown tool: {name:.200}")));
+        };
+        let (tool, threading) = (Arc::clone(tool), tool.threading());
+        self.ask_and_run(request, threading, move |context| tool.run(context))
+    }
+
+    pub(super) fn read_resource(&self, request: Inbound) -> Result<Handling, ErrorObject> {
+        let Some(uri) = request.message.uri().map(str::to_owned) else {
+            return Err(ErrorObject::invalid_params("resources/read: params.uri must be a string"));
+        };
+        let (reader, mime_type, variables) = self.find_resource(&uri).ok_or_else(|| no_resource(&uri))?;
+        let threading = reader.threading;
+        let cache = request
+            .meta
+            .version
+            .rules()
+            .result_type
+            .then(|| reader.cache.clone().unwrap_or_else(|| self.definition.reads.clone()));
+        self.ask_and_run(request, threading, move |context| {
+            let at = At::new(&uri, mime_type.as_deref());
+            let running = reader.read(context, at, &variables);
+            let failed = move |error: super::HandlerError| {
+                let missing = (ErrorCode::RESOURCE_NOT_FOUND, Some(json!({ "uri": uri })));
+                error.tell(&format!("Error reading resource {uri:.500}"), missing)
+            };
+            match running {
+                Ok(running) => {
+                    Ok(Box::pin(
+                        async move { reply(running.await.map_err(failed).map(|result| keep_for(result, cache))) },
+                    ))
+                }
+                Err(error) => Err(Err(failed(error))),
+            }
+        })
+    }
+
+    /// A resource by its URI, else the first template that gives it.
+    fn find_resource(&self, uri: &str) -> Option<(Reader, Option<String>, Strings)> {
+        if let Some(resource) = self.definition.resources.find(uri) {
+            let mime_type = resource.declared_mime_type().map(str::to_owned);
+            return Some((resource.reader().clone(), mime_type, Strings::new()));
+        }
+        self.definition.templates.visible().find_map(|template| {
+            let variables = template.matches(uri)?;
+            Some((template.reader().clone(), template.declared_mime_type().map(str::to_owned), variables))
+        })
+    }
+
+    fn knows(&self, uri: &str) -> bool {
+        self.find_resource(uri).is_some()
+    }
+
+    pub(super) fn get_prompt(&self, request: Inbound) -> Result<Handling, ErrorObject> {
+        let params: GetPromptParams = params(&request)?;
+        let name = params.name;
+        let Some(prompt) = self.definition.prompts.find(&name) else {
+            return Err(ErrorObject::invalid_params(format!("unknown prompt: {name:.200}")));
+        };
+        let arguments: Strings = params.arguments.unwrap_or_default().0.into_iter().collect();
+        prompt.check(&arguments)?;
+        let prompt = Arc::clone(prompt);
+        self.ask_and_run(request, prompt.threading(), move |context| {
+            let running = prompt.get(context, &arguments);
+            let failed = move |error: super::HandlerError| {
+                error.tell(&format!("Error rendering prompt {name:.200}"), (ErrorCode::INVALID_PARAMS, None))
+            };
+            match running {
+                Ok(running) => Ok(Box::pin(async move { reply(running.await.map_err(failed)) })),
+                Err(error) => Err(Err(failed(error))),
+            }
+        })
+    }
+
+    pub(super) fn complete(&self, request: Inbound) -> Result<Handling, ErrorObject> {
+        let CompleteParams { reference, argument, context, .. } = params(&request)?;
+        let unknown = |what: String| ErrorObject::invalid_params(format!("completion/complete: {what:.300}"));
+        let no_argument = || unknown(format!("params.argument.name: there is no argument {:?}", argument.name));
+        let completer = match &reference {
+            CompletionRef::Prompt(reference) => {
+                let prompt = self.definition.prompts.find(&reference.name);
+                let prompt =
+                    prompt.ok_or_else(|| unknown(format!("params.ref.name: unknown prompt {:?}", reference.name)))?;
+                if !prompt.has(&argument.name) {
+                    return Err(no_argument());
+                }
+                prompt.completers.get(&argument.name)
+            }
+            CompletionRef::Resource(reference) => {
+                let template = self.definition.templates.find(&reference.uri);
+                if template.is_none() && self.definition.resources.find(&reference.uri).is_none() {
+                    return Err(unknown(format!("params.ref.uri: unknown resource {:?}", reference.uri)));
+                }
+                if !template.is_some_and(|template| template.has(&argument.name)) {
+                    return Err(no_argument());
+                }
+                template.and_then(|template| template.completers.get(&argument.name))
+            }
+            _ => return Err(unknown("params.ref.type: neither ref/prompt nor ref/resource".to_owned())),
+        };
+        let Some(completer) = completer.cloned() else {
+            // It can be typed, but nobody knows how it might go on.
+            let nothing = CompleteResult::new(Completion::of(Vec::<String>::new()));
+            return Ok(Handling::Now(reply(Ok(nothing))));
+        };
+        let arguments = context.and_then(|context| context.arguments).unwrap_or_default().0.into_iter().collect();
+        let failed = format!("Error completing {:.200}", argument.name);
+        self.run(request, Threading::Async, move |context| {
+            let running = completer.complete(context, Partial::new(argument.value, arguments));
+            Ok(Box::pin(async move {
+                let completion = running.await.map_err(|error| error.tell(&failed, (ErrorCode::INVALID_PARAMS, None)));
+                reply(completion.map(CompleteResult::new))
+            }))
+        })
+    }
+
+    /// Confirms a `resources/subscribe`; the connection keeps what is subscribed to.
+    pub(super) fn subscribe(&self, request: Inbound) -> Result<Handling, ErrorObject> {
+        let SubscribeParams { uri, .. } = params(&request)?;
+        if !self.knows(&uri) {
+            return Err(no_resource(&uri));
+        }
+        self.confirm(request, uri, self.definition.hooks.subscribe.clone())
+    }
+
+    pub(super) fn unsubscribe(&self, request: Inbound) -> Result<Handling, ErrorObject> {
+        let SubscribeParams { uri, .. } = params(&request)?;
+        self.confirm(request, uri, self.definition.hooks.unsubscribe.clone())
+    }
+
+    fn confirm(
+        &self,
+        request: Inbound,
+        uri: String,
+        hook: Option<super::hooks::UriHook>,
+    ) -> Result<Handling, ErrorObject> {
+        let Some(hook) = hook else { return Ok(Handling::Now(Ok(Body::empty_result().into()))) };
+        self.run(request, Threading::Async, move |context| {
+            let running: Outcome<()> = hook(context, uri.clone());
+            Ok(Box::pin(async move {
+                let missing = (ErrorCode::RESOURCE_NOT_FOUND, Some(json!({ "uri": uri })));
+                let confirmed =
+                    running.await.map_err(|error| error.tell(&format!("Error subscribing to {uri:.500}"), missing));
+                confirmed.map(|()| Body::empty_result().into())
+            }))
+        })
+    }
+
+    /// Grants of what a `subscriptions/listen` asks for what this server offers.
+    pub(super) fn listen(&self, request: Inbound) -> Result<Handling, ErrorObject> {
+        let ListenParams { notifications: asked, .. } = params(&request)?;
+        let offers = |wanted: Option<bool>, capability| {
+            (wanted == Some(true) && self.definition.config.capabilities.offers(capability)).then_some(true)
+        };
+        let mut granted = SubscriptionFilter::new();
+        granted.tools_list_changed = offers(asked.tools_list_changed, Capability::ToolsListChanged);
+        granted.prompts_list_changed = offers(asked.prompts_list_changed, Capability::PromptsListChanged);
+        granted.resources_list_changed = offers(asked.resources_list_changed, Capability::ResourcesListChanged);
+        let may_subscribe = offers(Some(true), Capability::ResourcesSubscribe).is_some();
+        let mut uris = asked.resource_subscriptions.filter(|_| may_subscribe).unwrap_or_default();
+        uris.retain(|uri| self.knows(uri));
+        let Some(hook) = self.definition.hooks.subscribe.clone().filter(|_| !uris.is_empty()) else {
+            granted.resource_subscriptions = (!uris.is_empty()).then_some(uris);
+            return Ok(Handling::Now(Ok(Answer::Grant(granted))));
+        };
+        self.run(request, Threading::Async, move |context| {
+            Ok(Box::pin(async move {
+                let mut confirmed = Vec::new();
+                for uri in uris {
+                    match hook(context.clone(), uri.clone()).await {
+                        Ok(()) => confirmed.push(uri),
+                        Err(error) => tracing::debug!(%error, uri, "a subscription was not granted"),
+                    }
+                }
+                granted.resource_subscriptions = (!confirmed.is_empty()).then_some(confirmed);
+                Ok(Answer::Grant(granted))
+            }))
+        })
+    }
+}
+
+/// The name that a request is about.
+fn named(request: &Inbound) -> Result<&str, ErrorObject> {
+    let message = &request.message;
+    let missing = || ErrorObject::invalid_params(format!("{}: params.name must be a string", message.method()));
+    message.name().ok_or_else(missing)
+}
+
+fn params<T: DeserializeOwned>(request: &Inbound) -> Result<T, ErrorObject> {
+    let message = &request.message;
+    message.params().decode().map_err(|error| ErrorObject::invalid_params(format!("{}: {error}", message.method())))
+}
+
+/// Its code is that of the revision in which it is sent.
+fn no_resource(uri: &str) -> ErrorObject {
+    ErrorObject::new(ErrorCode::RESOURCE_NOT_FOUND, "Resource not found").with_data(json!({ "uri": uri }))
+}
+
+/// Says how long the result may be kept, where the revision has that and the handler did not say.
+fn keep_for(mut result: ReadResourceResult, cache: Option<Cache>) -> ReadResourceResult {
+    if let Some(cache) = cache {
+        let (said_ttl, said_scope) = (result.ttl_ms, result.cache_scope.take());
+        result = result.cached(cache.ttl, said_scope.unwrap_or(cache.scope));
+        result.ttl_ms = said_ttl.or(result.ttl_ms);
+    }
+    result
+}
+
+fn reply(result: Result<impl serde::Serialize, ErrorObject>) -> Reply {
+    let encoded = |error: EncodeError| ErrorObject::internal(format!("the result cannot be encoded: {error}"));
+    Body::result(&result?).map(Into::into).map_err(encoded)
+}
