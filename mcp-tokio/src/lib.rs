@@ -118,6 +118,8 @@ pub async fn pair_with(server: Server, client: ClientBuilder) -> mcp::Result<Cli
     use mcp::runtime::Spawn;
 
     let runtime = Tokio::current()?;
+    // Told here, where somebody hears it.
+    server.check()?;
     let (here, there) = mcp::memory::duplex(PAIR_BUFFER);
     let (reader, writer) = there.into_split();
     let serving = mcp::stream::serve(runtime.clone(), reader, writer, None, server);

@@ -365,12 +365,19 @@ impl Server {
 
 /// Serving.
 impl Server {
+    /// Looks whether the server is well defined, as serving it does first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Definition`] with everything that is wrong.
+    pub fn check(&self) -> Result<()> {
+        let faults = self.live.definition().faults();
+        if faults.is_empty() { Ok(()) } else { Err(Error::Definition(faults)) }
+    }
+
     /// Starts the server if it is not started yet. It stops when every lease is gone.
     pub(crate) async fn enter(&self) -> Result<Lease> {
-        let faults = self.live.definition().faults();
-        if !faults.is_empty() {
-            return Err(Error::Definition(faults));
-        }
+        self.check()?;
         self.live.life.enter().await
     }
 

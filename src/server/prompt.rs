@@ -61,7 +61,8 @@ impl Prompt {
         let arguments = arguments_of::<H::Input>();
         definition.arguments = (!arguments.is_empty()).then_some(arguments);
         let get = move |context, arguments: &Strings| {
-            let input = strings::decode(arguments).map_err(HandlerError::invalid)?;
+            let input = strings::decode(arguments)
+                .map_err(|fault| HandlerError::invalid(format!("prompts/get: params.arguments.{fault}")))?;
             let running = handler.call(context, input);
             Ok(Box::pin(async move { running.await.into_result() }) as Outcome<_>)
         };

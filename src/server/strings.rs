@@ -9,8 +9,7 @@ use super::handler::Strings;
 
 /// Decodes a struct (or a map) from its fields' texts: `"3"` is a number where the field is one. `Err` says where and why.
 pub(super) fn decode<T: DeserializeOwned>(strings: &Strings) -> Result<T, String> {
-    serde_path_to_error::deserialize(All(strings))
-        .map_err(|error| format!("arguments.{}: {}", error.path(), error.inner()))
+    serde_path_to_error::deserialize(All(strings)).map_err(|error| format!("{}: {}", error.path(), error.inner()))
 }
 
 struct All<'a>(&'a Strings);
@@ -157,8 +156,8 @@ mod tests {
     #[test]
     fn faults_say_where() {
         let error = decode::<Typed>(&strings(&[("count", "-1")])).unwrap_err();
-        assert_eq!(error, "arguments.count: \"-1\" is not a whole number from 0 on of 32 bits");
+        assert_eq!(error, "count: \"-1\" is not a whole number from 0 on of 32 bits");
         let error = decode::<Typed>(&strings(&[("tone", "rude")])).unwrap_err();
-        assert!(error.starts_with("arguments.tone: unknown variant `rude`"), "{error}");
+        assert!(error.starts_with("tone: unknown variant `rude`"), "{error}");
     }
 }

@@ -280,7 +280,7 @@ fn encode(result: Result<CallToolResult, ErrorObject>) -> Reply {
 fn name_fault(name: &str) -> Option<Fault> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.is_empty() {
-        return Some((None, "the name of a tool must not be empty".to_owned()));
+        return Some((None, "the tool name \"\" must not be empty".to_owned()));
     }
     if name.len() > 128 || !name.chars().all(legal) {
         return Some((Some(Lenient::Names), format!("the tool name {name:?} must be 1 to 128 of A-Z a-z 0-9 _ - .")));
