@@ -30,9 +30,9 @@ pub use mcp_proto::{
     RequestError, RespondError, TimedOut, Timestamp, Why,
 };
 pub use server::{
-    At, Bus, Cached, CompletionOutput, Context, Edit, Form, Handler, HandlerError, IntoTool, Item, Json, Lenient,
-    LocalBus, Node, Partial, Prompt, PromptOutput, Resource, ResourceOutput, ResourceTemplate, Server, Steps, Tool,
-    ToolError, ToolHandler, ToolOutput, accepted,
+    At, Bus, Cached, CompletionOutput, Context, Edit, Form, Handler, HandlerError, Incoming, Interceptor, IntoTool,
+    Item, Json, Lenient, LocalBus, Next, Node, Outcome, Partial, Prompt, PromptOutput, Resource, ResourceOutput,
+    ResourceTemplate, Server, Session, Steps, Tool, ToolError, ToolHandler, ToolOutput, accepted,
 };
 
 /// The README's examples are compiled and run.

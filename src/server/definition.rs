@@ -1,5 +1,6 @@
 //! What a server offers, as one immutable snapshot, and what is wrong with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mcp_proto::model::{
@@ -8,6 +9,8 @@ use mcp_proto::model::{
 use mcp_proto::{Change, ProtocolVersion, ServerConfig};
 
 use super::hooks::Hooks;
+use super::intercept::Link;
+use super::methods::{self, Method, OnNotification};
 use super::prompt::Prompt;
 use super::registry::{Added, Cache, Listed, Registry, Unknown};
 use super::resource::{Resource, ResourceTemplate};
@@ -30,6 +33,9 @@ pub(super) struct Definition {
     /// How long what was read may be kept, unless the resource says.
     pub(super) reads: Cache,
     pub(super) hooks: Hooks,
+    pub(super) methods: BTreeMap<String, Method>,
+    pub(super) notifications: BTreeMap<String, OnNotification>,
+    pub(super) interceptors: Arc<[Link]>,
     faults: Vec<Fault>,
 }
 
@@ -61,6 +67,9 @@ impl Definition {
             templates: Registry::default(),
             reads: Cache::default(),
             hooks: Hooks::default(),
+            methods: BTreeMap::new(),
+            notifications: BTreeMap::new(),
+            interceptors: Arc::default(),
             faults: Vec::new(),
         }
     }
@@ -77,6 +86,26 @@ impl Definition {
     pub(super) fn put<T: Listed>(&mut self, item: T) -> Added {
         self.faults.extend(item.faults());
         T::registry(self).add(item)
+    }
+
+    pub(super) fn add_method(&mut self, name: String, method: Method) {
+        self.faults.extend(methods::fault(&name));
+        if self.methods.contains_key(&name) {
+            self.faults.push(methods::repeated(&name));
+        }
+        self.methods.insert(name, method);
+    }
+
+    pub(super) fn add_notification(&mut self, name: String, handler: OnNotification) {
+        self.faults.extend(methods::fault(&name).filter(|_| name != methods::ROOTS_CHANGED));
+        if self.notifications.contains_key(&name) {
+            self.faults.push(methods::repeated(&name));
+        }
+        self.notifications.insert(name, handler);
+    }
+
+    pub(super) fn intercept(&mut self, link: Link) {
+        self.interceptors = self.interceptors.iter().cloned().chain([link]).collect();
     }
 
     pub(super) fn expect_known(&mut self, found: Result<(), Unknown>, what: &str, key: &str) {

@@ -6,7 +6,9 @@ mod definition;
 mod handler;
 mod hooks;
 mod hub;
+mod intercept;
 mod life;
+mod methods;
 mod output;
 mod prompt;
 mod registry;
@@ -14,6 +16,7 @@ mod requests;
 mod resource;
 mod rounds;
 mod serving;
+mod session;
 mod strings;
 mod tool;
 mod update;
@@ -24,6 +27,8 @@ use std::time::Duration;
 
 use mcp_proto::model::{CacheScope, ServerCapabilities, Supported};
 use mcp_proto::{Change, Limits, ServerConfig};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use self::completion::{CompletionOutput, Partial};
 pub use self::context::{Context, Form, Steps, accepted};
@@ -32,6 +37,7 @@ pub use self::definition::Lenient;
 pub use self::handler::{Handler, HandlerError};
 pub use self::hub::{Bus, LocalBus, Node};
 use self::hub::{Hub, Place};
+pub use self::intercept::{Incoming, Interceptor, Next, Outcome};
 pub(crate) use self::life::Lease;
 use self::life::Life;
 pub use self::output::{Json, ToolError, ToolOutput};
@@ -39,6 +45,7 @@ pub use self::prompt::{Prompt, PromptOutput};
 use self::registry::Cache;
 pub use self::resource::{At, Resource, ResourceOutput, ResourceTemplate};
 use self::serving::Serving;
+pub use self::session::Session;
 pub use self::tool::{IntoTool, Tool, ToolHandler};
 pub use self::update::{Edit, Item};
 use crate::stream::{Service, Shared};
@@ -195,6 +202,57 @@ impl Server {
         Fut: Future<Output = Result<(), E>> + Send + 'static,
     {
         self.define(|definition| definition.hooks.unsubscribe = Some(hooks::uri_hook(hook)))
+    }
+
+    /// Serves a method that the specification does not have: `vendor/name`. The handler takes nothing, the parameters, a
+    /// [`Context`] or both, and gives a result that is a JSON object, or an error.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Ask { by: u32 }
+    /// # #[derive(serde::Serialize)] struct Told { sum: u32 }
+    /// let server = mcp::Server::new("s", "1")
+    ///     .method("acme/add", async |ask: Ask| Ok::<_, mcp::HandlerError>(Told { sum: ask.by + 1 }));
+    /// # drop(server);
+    /// ```
+    #[must_use]
+    pub fn method<M, H, R, E>(self, name: impl Into<String>, handler: H) -> Self
+    where
+        H: Handler<M, Output = Result<R, E>>,
+        H::Input: DeserializeOwned,
+        R: Serialize + Send + 'static,
+        E: Into<HandlerError> + Send + 'static,
+    {
+        self.define(|definition| definition.add_method(name.into(), methods::method(handler)))
+    }
+
+    /// Handles a notification that the specification does not have. Those of one connection are handled one after the other.
+    #[must_use]
+    pub fn on_notification<P, Fut>(
+        self,
+        method: impl Into<String>,
+        handler: impl Fn(Session, P) -> Fut + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: DeserializeOwned,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.define(|definition| definition.add_notification(method.into(), methods::notification(handler)))
+    }
+
+    /// Runs when a client tells that its roots have changed (until 2025-11-25); ask it for them with
+    /// [`Session::request`].
+    #[must_use]
+    pub fn on_roots_changed<Fut>(self, handler: impl Fn(Session) -> Fut + Send + Sync + 'static) -> Self
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.on_notification(methods::ROOTS_CHANGED, move |session, _: IgnoredAny| handler(session))
+    }
+
+    /// Puts an interceptor around every request and notification, inside of those that were added before.
+    #[must_use]
+    pub fn intercept(self, interceptor: impl Interceptor) -> Self {
+        self.define(|definition| definition.intercept(Arc::new(interceptor)))
     }
 
     /// Offers log messages; see [`Context::log`].

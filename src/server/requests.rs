@@ -11,11 +11,39 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::completion::Partial;
+use super::definition::Definition;
 use super::handler::{Outcome, Strings};
 use super::registry::Cache;
 use super::resource::{At, Reader};
 use super::serving::{Serve, Threading};
 use crate::stream::{Answer, Handling, Inbound, Reply};
+
+impl Definition {
+    /// How the handler of a request runs.
+    pub(super) fn threading(&self, request: &Inbound) -> Threading {
+        let message = &request.message;
+        let name = message.name().unwrap_or_default();
+        let threading = match message.method() {
+            "tools/call" => self.tools.find(name).map(|tool| tool.threading()),
+            "prompts/get" => self.prompts.find(name).map(|prompt| prompt.threading()),
+            "resources/read" => self.find_resource(message.uri().unwrap_or_default()).map(|(it, ..)| it.threading),
+            _ => None,
+        };
+        threading.unwrap_or(Threading::Async)
+    }
+
+    /// A resource by its URI, else the first template that gives it.
+    fn find_resource(&self, uri: &str) -> Option<(Reader, Option<String>, Strings)> {
+        if let Some(resource) = self.resources.find(uri) {
+            let mime_type = resource.declared_mime_type().map(str::to_owned);
+            return Some((resource.reader().clone(), mime_type, Strings::new()));
+        }
+        self.templates.visible().find_map(|template| {
+            let variables = template.matches(uri)?;
+            Some((template.reader().clone(), template.declared_mime_type().map(str::to_owned), variables))
+        })
+    }
+}
 
 impl Serve<'_> {
     pub(super) fn call_tool(&self, request: Inbound) -> Result<Handling, ErrorObject> {
@@ -31,7 +59,7 @@ impl Serve<'_> {
         let Some(uri) = request.message.uri().map(str::to_owned) else {
             return Err(ErrorObject::invalid_params("resources/read: params.uri must be a string"));
         };
-        let (reader, mime_type, variables) = self.find_resource(&uri).ok_or_else(|| no_resource(&uri))?;
+        let (reader, mime_type, variables) = self.definition.find_resource(&uri).ok_or_else(|| no_resource(&uri))?;
         let threading = reader.threading;
         let cache = request
             .meta
@@ -57,20 +85,8 @@ impl Serve<'_> {
         })
     }
 
-    /// A resource by its URI, else the first template that gives it.
-    fn find_resource(&self, uri: &str) -> Option<(Reader, Option<String>, Strings)> {
-        if let Some(resource) = self.definition.resources.find(uri) {
-            let mime_type = resource.declared_mime_type().map(str::to_owned);
-            return Some((resource.reader().clone(), mime_type, Strings::new()));
-        }
-        self.definition.templates.visible().find_map(|template| {
-            let variables = template.matches(uri)?;
-            Some((template.reader().clone(), template.declared_mime_type().map(str::to_owned), variables))
-        })
-    }
-
     fn knows(&self, uri: &str) -> bool {
-        self.find_resource(uri).is_some()
+        self.definition.find_resource(uri).is_some()
     }
 
     pub(super) fn get_prompt(&self, request: Inbound) -> Result<Handling, ErrorObject> {

@@ -64,10 +64,12 @@ pub struct ResourceTemplate {
     handler: Reader,
 }
 
+type Read = dyn Fn(Context, At<'_>, &Strings) -> Result<Outcome<ReadResourceResult>, HandlerError> + Send + Sync;
+
 /// What both have: a function and how its result may be kept.
 #[derive(Clone)]
 pub(super) struct Reader {
-    read: Arc<dyn Fn(Context, At<'_>, &Strings) -> Result<Outcome<ReadResourceResult>, HandlerError> + Send + Sync>,
+    read: Arc<Read>,
     pub(super) threading: Threading,
     pub(super) cache: Option<Cache>,
 }

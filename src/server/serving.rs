@@ -7,7 +7,9 @@ use mcp_proto::{Body, ErrorObject, Message};
 use super::Live;
 use super::context::Context;
 use super::definition::Definition;
+use super::intercept::{Incoming, Next};
 use super::rounds::{Asking, Round};
+use super::session::Session;
 use super::tool::Started;
 use crate::Result;
 use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
@@ -20,6 +22,9 @@ pub(super) struct Serving {
 impl Service for Serving {
     fn handle(&self, shared: &Arc<Shared>, request: Inbound) -> Handling {
         let definition = self.live.definition();
+        if !definition.interceptors.is_empty() {
+            return self.intercepted(shared, definition, request);
+        }
         Serve { live: &self.live, definition: &definition, shared }.handle(request)
     }
 
@@ -28,9 +33,35 @@ impl Service for Serving {
         Err(ErrorObject::method_not_found(question.method()))
     }
 
-    fn notified(&self, _: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>> {
-        tracing::trace!(method = message.method(), "a notification that nobody waits for");
-        None
+    fn notified(&self, shared: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>> {
+        let definition = self.live.definition();
+        let message = definition.interceptors.iter().try_fold(message, |message, link| link.notification(message))?;
+        let Some(handler) = definition.notifications.get(message.method()) else {
+            tracing::trace!(method = message.method(), "a notification that nobody waits for");
+            return None;
+        };
+        handler(Session::new(shared, self.live.life.states()), &message)
+    }
+}
+
+impl Serving {
+    /// The way through the interceptors, with the handler at its end.
+    fn intercepted(&self, shared: &Arc<Shared>, definition: Arc<Definition>, request: Inbound) -> Handling {
+        let threading = definition.threading(&request);
+        let chain = Arc::clone(&definition.interceptors);
+        let (live, shared) = (Arc::clone(&self.live), Arc::clone(shared));
+        let next = Next::new(chain, move |request| {
+            match (Serve { live: &live, definition: &definition, shared: &shared }).handle(request) {
+                Handling::Now(reply) => Box::pin(std::future::ready(reply)),
+                Handling::InPlace(future) | Handling::Blocking(future) => future,
+            }
+        });
+        let running = Box::pin(async move { next.run(Incoming(request)).await.0 });
+        match threading {
+            Threading::Async => Handling::InPlace(running),
+            // All of it, since the handler cannot move to another thread in the middle.
+            Threading::Blocking => Handling::Blocking(running),
+        }
     }
 }
 
@@ -66,7 +97,10 @@ impl Serve<'_> {
             "prompts/get" => self.get_prompt(request),
             "completion/complete" => self.complete(request),
             "subscriptions/listen" => self.listen(request),
-            method => Err(ErrorObject::method_not_found(method)),
+            method => match definition.methods.get(method).cloned() {
+                Some(method) => self.run(request, Threading::Async, move |context| method(context)),
+                None => Err(ErrorObject::method_not_found(method)),
+            },
         };
         handled.unwrap_or_else(|error| Handling::Now(Err(error)))
     }

@@ -166,6 +166,11 @@ impl Body {
         self.open.get(self.method.clone()).and_then(|method| core::str::from_utf8(method).ok()).unwrap_or_default()
     }
 
+    /// The result as JSON, without what the core will add; `None` for what is no result.
+    pub fn result_json(&self) -> Option<String> {
+        self.method.is_empty().then(|| self.as_input_response())
+    }
+
     pub(crate) fn level(&self) -> Option<LoggingLevel> {
         self.level
     }

@@ -2,7 +2,6 @@
 
 use std::format;
 use std::string::ToString;
-use std::time::{Duration, Instant};
 
 use proptest::collection::btree_map;
 use proptest::prelude::*;
@@ -144,17 +143,15 @@ fn faults_are_told_with_their_place() {
     assert_eq!(many.parse::<UriTemplate>(), Err(TemplateError::TooMany));
 }
 
-/// The templates and URIs on which regular expressions with backtracking take for ever.
+/// The templates and URIs on which regular expressions with backtracking do not end while anybody waits for this test.
 #[test]
-fn matching_takes_bounded_time() {
+fn matching_does_not_backtrack() {
     let many: String = (0..MOST_VARIABLES).map(|n| format!("{{+v{n}}}a")).collect();
     let uri = "a".repeat(LONGEST_URI - 1) + "!";
-    let began = Instant::now();
     for text in [&*many, "{+a}{+b}{+c}{+d}x", "{a}a{b}a{c}a{d}a{e}b", "{+a}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"] {
         assert_eq!(template(text).matches(&uri), None);
     }
     assert_eq!(template("{a}").matches(&"a".repeat(LONGEST_URI + 1)), None);
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 proptest! {
