@@ -48,7 +48,7 @@ where
 
 pub(super) fn notification<P, Fut>(handler: impl Fn(Session, P) -> Fut + Send + Sync + 'static) -> OnNotification
 where
-    P: DeserializeOwned,
+    P: DeserializeOwned + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
     let handler = Arc::new(handler);

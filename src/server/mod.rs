@@ -233,7 +233,7 @@ impl Server {
         handler: impl Fn(Session, P) -> Fut + Send + Sync + 'static,
     ) -> Self
     where
-        P: DeserializeOwned,
+        P: DeserializeOwned + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
         self.define(|definition| definition.add_notification(method.into(), methods::notification(handler)))
