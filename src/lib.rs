@@ -30,9 +30,9 @@ pub use mcp_proto::{
     RequestError, RespondError, TimedOut, Timestamp, Why,
 };
 pub use server::{
-    At, Bus, Cached, CompletionOutput, Context, Edit, Form, Handler, HandlerError, Incoming, Interceptor, IntoTool,
-    Item, Json, Lenient, LocalBus, Next, Node, Outcome, Partial, Prompt, PromptOutput, Resource, ResourceOutput,
-    ResourceTemplate, Server, Session, Steps, Tool, ToolError, ToolHandler, ToolOutput, accepted,
+    At, Audio, Bus, Cached, CompletionOutput, Context, Edit, Form, Handler, HandlerError, Image, Incoming, Interceptor,
+    IntoTool, Item, Json, Lenient, LocalBus, Next, Node, Outcome, Partial, Prompt, PromptOutput, Resource,
+    ResourceOutput, ResourceTemplate, Server, Session, Steps, Tool, ToolError, ToolHandler, ToolOutput, accepted,
 };
 
 /// The README's examples are compiled and run.

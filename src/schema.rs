@@ -27,8 +27,10 @@ pub(crate) fn no_arguments() -> Map<String, Value> {
 
 /// The schema of a tool's structured content: always an object.
 pub(crate) fn of_output<T: JsonSchema>() -> Schema {
-    let schema = generate::<T>();
+    let mut schema = generate::<T>();
     let schema = if is_object(&schema) {
+        // A choice of objects does not say so itself.
+        schema["type"] = "object".into();
         schema
     } else {
         json!({ "type": "object", "properties": { "result": schema }, "required": ["result"] })
@@ -55,7 +57,13 @@ pub(crate) fn object(value: Value) -> Map<String, Value> {
 }
 
 fn is_object(schema: &Value) -> bool {
-    schema.get("type").and_then(Value::as_str) == Some("object")
+    schema.get("type").and_then(Value::as_str) == Some("object") || is_choice_of_objects(schema)
+}
+
+/// An enum of structs.
+fn is_choice_of_objects(schema: &Value) -> bool {
+    let choices = schema.get("anyOf").or(schema.get("oneOf")).and_then(Value::as_array);
+    choices.is_some_and(|choices| !choices.is_empty() && choices.iter().all(is_object))
 }
 
 fn generate<T: JsonSchema>() -> Value {
@@ -117,6 +125,30 @@ mod tests {
         assert_eq!(schema["type"], "object");
         assert_eq!(schema["required"], json!(["count", "ratio", "nested"]));
         assert_eq!(schema["properties"]["count"]["minimum"], 0);
+    }
+
+    #[derive(JsonSchema)]
+    #[serde(untagged)]
+    #[allow(dead_code, reason = "only its schema is looked at")]
+    enum Choice {
+        One(Nested),
+        Other { text: String },
+    }
+
+    #[derive(JsonSchema)]
+    #[serde(untagged)]
+    #[allow(dead_code, reason = "only its schema is looked at")]
+    enum Mixed {
+        One(Nested),
+        Number(u8),
+    }
+
+    #[test]
+    fn an_enum_of_structs_is_an_object() {
+        assert!(!wraps::<Choice>() && wraps::<Mixed>());
+        let schema = of_output::<Choice>();
+        assert_eq!((schema.get("type"), schema.get("anyOf").is_some()), (Some(&json!("object")), true));
+        assert_eq!(of_output::<Mixed>().get("required"), Some(&json!(["result"])));
     }
 
     #[test]

@@ -77,7 +77,8 @@ fn fit(mut completion: Completion) -> Completion {
     completion
 }
 
-/// What a completion's handler may return: the values, the most relevant first; a whole [`Completion`]; or a `Result` of these.
+/// What a completion's handler may return: the values, the most relevant first; a whole [`Completion`]; or an `Option` or
+/// `Result` of these, where `None` is no values.
 pub trait CompletionOutput: Send + 'static {
     /// The completion.
     ///
@@ -96,6 +97,12 @@ impl<T: Into<String> + Send + 'static> CompletionOutput for Vec<T> {
 impl CompletionOutput for Completion {
     fn into_completion(self) -> Result<Completion, HandlerError> {
         Ok(self)
+    }
+}
+
+impl<T: CompletionOutput> CompletionOutput for Option<T> {
+    fn into_completion(self) -> Result<Completion, HandlerError> {
+        self.map_or_else(|| Vec::<String>::new().into_completion(), T::into_completion)
     }
 }
 

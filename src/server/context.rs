@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::Server;
 use super::rounds::Round;
 use crate::client::Request;
 use crate::schema;
@@ -36,15 +37,15 @@ struct Inner {
     message: Message,
     meta: Box<RequestMeta>,
     cancel: Arc<Cancel>,
-    states: Arc<States>,
+    server: Server,
     /// Where questions go in the era in which the client cannot be asked directly.
     round: Option<Arc<Round>>,
 }
 
 impl Context {
-    pub(super) fn new(shared: &Arc<Shared>, request: Inbound, states: Arc<States>, round: Option<Arc<Round>>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, request: Inbound, server: Server, round: Option<Arc<Round>>) -> Self {
         let Inbound { id, message, meta, cancel } = request;
-        Self { inner: Arc::new(Inner { shared: Arc::clone(shared), id, message, meta, cancel, states, round }) }
+        Self { inner: Arc::new(Inner { shared: Arc::clone(shared), id, message, meta, cancel, server, round }) }
     }
 
     /// The server's state of type `T`: what was given to [`Server::state`](crate::Server::state) or came from its start
@@ -55,7 +56,16 @@ impl Context {
     /// If the server has no such state: a mistake in the program, which the first call of the tool shows. The peer gets
     /// −32603 and the connection lives.
     pub fn state<T: Send + Sync + 'static>(&self) -> Arc<T> {
-        self.inner.states.find().unwrap_or_else(|| panic!("the server has no state of type {}", type_name::<T>()))
+        self.inner
+            .server
+            .states()
+            .find()
+            .unwrap_or_else(|| panic!("the server has no state of type {}", type_name::<T>()))
+    }
+
+    /// The server that serves it: to [update](Server::update) what it offers, or to tell what has changed.
+    pub fn server(&self) -> &Server {
+        &self.inner.server
     }
 
     /// Reports how far the work has come. Costs nothing if the peer does not want to know.

@@ -8,6 +8,7 @@ mod hooks;
 mod hub;
 mod intercept;
 mod life;
+mod media;
 mod methods;
 mod output;
 mod prompt;
@@ -31,6 +32,7 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use self::completion::{CompletionOutput, Partial};
+use self::context::States;
 pub use self::context::{Context, Form, Steps, accepted};
 use self::definition::Definition;
 pub use self::definition::Lenient;
@@ -40,6 +42,7 @@ use self::hub::{Hub, Place};
 pub use self::intercept::{Incoming, Interceptor, Next, Outcome};
 pub(crate) use self::life::Lease;
 use self::life::Life;
+pub use self::media::{Audio, Image};
 pub use self::output::{Json, ToolError, ToolOutput};
 pub use self::prompt::{Prompt, PromptOutput};
 use self::registry::Cache;
@@ -445,6 +448,10 @@ impl Server {
 
     pub(crate) fn service(&self) -> Arc<dyn Service> {
         Arc::new(Serving { live: Arc::clone(&self.live) })
+    }
+
+    fn states(&self) -> &Arc<States> {
+        self.live.life.states()
     }
 
     /// Has a connection told of changes, until the place is dropped.

@@ -13,7 +13,7 @@ use crate::schema;
 
 /// What a tool may return.
 ///
-/// Text (`String`, `&'static str`), nothing (`()`), content blocks, a number or truth value (structured), any
+/// Text (`String`, `&'static str`), nothing (`()`), content blocks, an [`Image`](crate::Image) or [`Audio`](crate::Audio), a number or truth value (structured), any
 /// serializable value in [`Json`] (structured, with an output schema), a whole [`CallToolResult`], or a `Result` of any of
 /// these, whose error becomes a tool error that the model sees (`isError`).
 pub trait ToolOutput: Send + 'static {
@@ -32,7 +32,9 @@ pub trait ToolOutput: Send + 'static {
 
 /// A value that becomes structured content, with an output schema made from its type, and the same as text.
 ///
-/// Structured content is an object until 2025-11-25; a value that is none is wrapped as `{"result": value}`.
+/// A value that is no JSON object is wrapped as `{"result": value}`. Until 2025-11-25 structured content must be an object; later it
+/// may be anything, but a tool keeps one output schema whoever asks, so it is wrapped there as well. An enum whose variants are all
+/// objects is one. Who wants to send something else in 2026-07-28 returns a [`CallToolResult`].
 ///
 /// ```
 /// use mcp::{Json, Tool};

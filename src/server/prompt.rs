@@ -64,7 +64,7 @@ impl Prompt {
             let input = strings::decode(arguments)
                 .map_err(|fault| HandlerError::invalid(format!("prompts/get: params.arguments.{fault}")))?;
             let running = handler.call(context, input);
-            Ok(Box::pin(async move { running.await.into_result() }) as Outcome<_>)
+            Ok(Box::pin(async move { running.await.into_prompt() }) as Outcome<_>)
         };
         Self { definition, get: Arc::new(get), threading: Threading::Async, completers: Completers::default() }
     }
@@ -227,47 +227,47 @@ pub trait PromptOutput: Send + 'static {
     /// # Errors
     ///
     /// What is to be answered instead.
-    fn into_result(self) -> Result<GetPromptResult, HandlerError>;
+    fn into_prompt(self) -> Result<GetPromptResult, HandlerError>;
 }
 
 impl PromptOutput for String {
-    fn into_result(self) -> Result<GetPromptResult, HandlerError> {
-        ContentBlock::text(self).into_result()
+    fn into_prompt(self) -> Result<GetPromptResult, HandlerError> {
+        ContentBlock::text(self).into_prompt()
     }
 }
 
 impl PromptOutput for &'static str {
-    fn into_result(self) -> Result<GetPromptResult, HandlerError> {
-        ContentBlock::text(self).into_result()
+    fn into_prompt(self) -> Result<GetPromptResult, HandlerError> {
+        ContentBlock::text(self).into_prompt()
     }
 }
 
 impl PromptOutput for ContentBlock {
-    fn into_result(self) -> Result<GetPromptResult, HandlerError> {
-        PromptMessage::user(self).into_result()
+    fn into_prompt(self) -> Result<GetPromptResult, HandlerError> {
+        PromptMessage::user(self).into_prompt()
     }
 }
 
 impl PromptOutput for PromptMessage {
-    fn into_result(self) -> Result<GetPromptResult, HandlerError> {
-        vec![self].into_result()
+    fn into_prompt(self) -> Result<GetPromptResult, HandlerError> {
+        vec![self].into_prompt()
     }
 }
 
 impl PromptOutput for Vec<PromptMessage> {
-    fn into_result(self) -> Result<GetPromptResult, HandlerError> {
+    fn into_prompt(self) -> Result<GetPromptResult, HandlerError> {
         Ok(GetPromptResult::new().with_messages(self))
     }
 }
 
 impl PromptOutput for GetPromptResult {
-    fn into_result(self) -> Result<GetPromptResult, HandlerError> {
+    fn into_prompt(self) -> Result<GetPromptResult, HandlerError> {
         Ok(self)
     }
 }
 
 impl<T: PromptOutput, E: Into<HandlerError> + Send + 'static> PromptOutput for Result<T, E> {
-    fn into_result(self) -> Result<GetPromptResult, HandlerError> {
-        self.map_err(Into::into)?.into_result()
+    fn into_prompt(self) -> Result<GetPromptResult, HandlerError> {
+        self.map_err(Into::into)?.into_prompt()
     }
 }

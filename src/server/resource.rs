@@ -84,7 +84,7 @@ impl Reader {
             let input = strings::decode(variables).map_err(HandlerError::not_found)?;
             let running = handler.call(context, input);
             let (uri, mime_type) = (at.uri.to_owned(), at.mime_type.map(str::to_owned));
-            Ok(Box::pin(async move { running.await.into_result(At { uri: &uri, mime_type: mime_type.as_deref() }) })
+            Ok(Box::pin(async move { running.await.into_contents(At { uri: &uri, mime_type: mime_type.as_deref() }) })
                 as Outcome<_>)
         };
         Self { read: Arc::new(read), threading: Threading::Async, cache: None }
@@ -356,51 +356,51 @@ pub trait ResourceOutput: Send + 'static {
     /// # Errors
     ///
     /// What is to be answered instead.
-    fn into_result(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError>;
+    fn into_contents(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError>;
 }
 
 impl ResourceOutput for String {
-    fn into_result(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError> {
+    fn into_contents(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError> {
         let mut contents = TextResourceContents::new(at.uri, self);
         contents.mime_type = at.mime_type.map(Into::into);
-        ResourceContents::from(contents).into_result(at)
+        ResourceContents::from(contents).into_contents(at)
     }
 }
 
 impl ResourceOutput for &'static str {
-    fn into_result(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError> {
-        self.to_owned().into_result(at)
+    fn into_contents(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError> {
+        self.to_owned().into_contents(at)
     }
 }
 
 impl ResourceOutput for Vec<u8> {
-    fn into_result(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError> {
+    fn into_contents(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError> {
         let mut contents = BlobResourceContents::new(at.uri, BASE64_STANDARD.encode(self));
         contents.mime_type = at.mime_type.map(Into::into);
-        ResourceContents::from(contents).into_result(at)
+        ResourceContents::from(contents).into_contents(at)
     }
 }
 
 impl ResourceOutput for ResourceContents {
-    fn into_result(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError> {
-        vec![self].into_result(at)
+    fn into_contents(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError> {
+        vec![self].into_contents(at)
     }
 }
 
 impl ResourceOutput for Vec<ResourceContents> {
-    fn into_result(self, _: At<'_>) -> Result<ReadResourceResult, HandlerError> {
+    fn into_contents(self, _: At<'_>) -> Result<ReadResourceResult, HandlerError> {
         Ok(ReadResourceResult::new().with_contents(self))
     }
 }
 
 impl ResourceOutput for ReadResourceResult {
-    fn into_result(self, _: At<'_>) -> Result<ReadResourceResult, HandlerError> {
+    fn into_contents(self, _: At<'_>) -> Result<ReadResourceResult, HandlerError> {
         Ok(self)
     }
 }
 
 impl<T: ResourceOutput, E: Into<HandlerError> + Send + 'static> ResourceOutput for Result<T, E> {
-    fn into_result(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError> {
-        self.map_err(Into::into)?.into_result(at)
+    fn into_contents(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError> {
+        self.map_err(Into::into)?.into_contents(at)
     }
 }

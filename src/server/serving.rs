@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use mcp_proto::{Body, ErrorObject, Message};
 
-use super::Live;
 use super::context::Context;
 use super::definition::Definition;
 use super::intercept::{Incoming, Next};
 use super::rounds::{Asking, Round};
 use super::session::Session;
 use super::tool::Started;
+use super::{Live, Server};
 use crate::Result;
 use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
 
@@ -40,7 +40,7 @@ impl Service for Serving {
             tracing::trace!(method = message.method(), "a notification that nobody waits for");
             return None;
         };
-        handler(Session::new(shared, self.live.life.states()), &message)
+        handler(Session::new(shared, Server { live: Arc::clone(&self.live) }), &message)
     }
 }
 
@@ -76,7 +76,7 @@ pub(super) enum Threading {
 
 /// One request, and the snapshot by which it is served to its end.
 pub(super) struct Serve<'a> {
-    pub(super) live: &'a Live,
+    pub(super) live: &'a Arc<Live>,
     pub(super) definition: &'a Definition,
     pub(super) shared: &'a Arc<Shared>,
 }
@@ -132,7 +132,7 @@ impl Serve<'_> {
     }
 
     fn context(&self, request: Inbound, round: Option<Arc<Round>>) -> Context {
-        Context::new(self.shared, request, Arc::clone(self.live.life.states()), round)
+        Context::new(self.shared, request, Server { live: Arc::clone(self.live) }, round)
     }
 }
 

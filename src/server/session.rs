@@ -7,7 +7,7 @@ use mcp_proto::{Body, Peer, ProtocolVersion, Scope};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::context::States;
+use super::Server;
 use crate::client::Request;
 use crate::stream::{Call, Facts, Shared, notify};
 use crate::{Error, Result};
@@ -18,12 +18,12 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub struct Session {
     shared: Arc<Shared>,
-    states: Arc<States>,
+    server: Server,
 }
 
 impl Session {
-    pub(super) fn new(shared: &Arc<Shared>, states: &Arc<States>) -> Self {
-        Self { shared: Arc::clone(shared), states: Arc::clone(states) }
+    pub(super) fn new(shared: &Arc<Shared>, server: Server) -> Self {
+        Self { shared: Arc::clone(shared), server }
     }
 
     /// Asks the client something: `roots/list`, say. Only clients until 2025-11-25 can be asked outside of a request.
@@ -55,7 +55,12 @@ impl Session {
 
     /// The server's state of type `T`, if it has one; see [`Server::state`](crate::Server::state).
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.states.find()
+        self.server.states().find()
+    }
+
+    /// The server that serves it.
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
     fn facts(&self) -> Option<Facts> {

@@ -113,3 +113,18 @@ async fn ended_connections_leave_no_trace() {
     drop(kept);
     until(|| server.connections() == 0).await;
 }
+
+/// A tool can change the server that serves it.
+#[tokio::test]
+async fn a_handler_reaches_its_server() {
+    let grow = Tool::new("grow", "", async |ctx: mcp::Context| {
+        ctx.server().update(|edit| _ = edit.tool(tool("grown"))).map(|()| "grown")
+    });
+    let server = Server::new("s", "1").tool(grow);
+    let (mut raw, mut other) = (open(&server).await, open(&server).await);
+    raw.send(call(1, "grow", json!({}))).await;
+    let heard = [raw.heard().await, raw.heard().await];
+    assert!(heard.contains(&changed()), "{heard:?}");
+    assert_eq!(other.heard().await, changed());
+    assert_eq!(names(&mut other).await, ["grow", "grown"]);
+}
