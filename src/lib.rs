@@ -26,13 +26,16 @@ mod server;
 pub mod stdio;
 pub mod stream;
 
-pub use client::{Client, ClientBuilder, Notification, Pending, Request};
+pub use client::{
+    Asked, Caching, Callback, CallbackOutput, Changes, Client, ClientBuilder, Ended, List, Listen, NoParams,
+    Notification, Page, Pending, Request, Started, TaskState, Watch,
+};
 pub use error::{Error, Result};
 pub use mcp_proto::model;
 pub use mcp_proto::uri_template::{TemplateError, UriTemplate};
 pub use mcp_proto::{
-    Change, CloseReason, ErrorCode, ErrorObject, Limits, Message, Meta, Peer, PeerCapabilities, ProtocolVersion,
-    RequestError, RespondError, TimedOut, Timestamp, Why,
+    CacheLimits, Change, CloseReason, Era, ErrorCode, ErrorObject, Extension, Limits, Message, Meta, PageFault, Peer,
+    PeerCapabilities, ProtocolVersion, RequestError, RespondError, TimedOut, Timestamp, Why,
 };
 pub use server::{
     At, Audio, Bus, Cached, CompletionOutput, Context, Edit, Form, Handler, HandlerError, Image, Incoming, Interceptor,

@@ -14,6 +14,8 @@
 //!   revisions.
 //! - [`uri_template::UriTemplate`] reads, expands and matches templates of resources.
 //! - [`line::LineBuffer`] cuts a byte stream into messages, for drivers that scan outside their lock.
+//! - [`Pages`] follows a list page by page, and is not led in circles.
+//! - [`Cache`] keeps answers for as long as the server says that they are fresh.
 //! - [`Limits`] holds every bound, each with what it costs.
 //!
 //! # A server, by hand
@@ -53,13 +55,16 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod cache;
 mod connection;
 pub mod jsonrpc;
 pub mod line;
 pub mod model;
+mod pages;
 mod time;
 pub mod uri_template;
 
+pub use cache::{Asking, Cache, CacheLimits, Found, Question};
 pub use connection::{
     About, Attachment, CallOptions, Change, ClientConfig, CloseReason, Connection, Deadlines, Event, Extension,
     FreezeError, InboundId, InputRequired, Limits, Meta, Origin, OutboundId, Peer, PeerCapabilities, RequestError,
@@ -68,4 +73,5 @@ pub use connection::{
 };
 pub use jsonrpc::{Body, EncodeError, ErrorCode, ErrorObject, Message};
 pub use model::{Era, ProtocolVersion};
+pub use pages::{PageFault, Pages, Turn};
 pub use time::Timestamp;

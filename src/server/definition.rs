@@ -7,6 +7,7 @@ use mcp_proto::model::{
     Implementation, PromptsCapability, ResourcesCapability, ServerCapabilities, Supported, ToolsCapability,
 };
 use mcp_proto::{Change, ProtocolVersion, ServerConfig};
+use serde_json::{Map, Value};
 
 use super::hooks::Hooks;
 use super::intercept::Link;
@@ -144,6 +145,11 @@ impl Definition {
             capabilities.completions = Some(Supported::default());
         }
         self.adjust.iter().for_each(|adjust| adjust(&mut capabilities));
+        let extensions = self.config.extensions.iter().map(|it| (it.id.clone(), Value::Object(it.settings.clone())));
+        let extensions = extensions.collect::<Map<_, _>>();
+        if !extensions.is_empty() {
+            capabilities.extensions.get_or_insert_default().extend(extensions);
+        }
         self.config_mut().capabilities = capabilities;
     }
 

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mcp_proto::model::{CacheScope, ServerCapabilities, Supported};
-use mcp_proto::{Change, Limits, ServerConfig};
+use mcp_proto::{Change, Extension, Limits, ServerConfig};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -297,6 +297,13 @@ impl Server {
     #[must_use]
     pub fn capabilities(self, adjust: impl Fn(&mut ServerCapabilities) + Send + Sync + 'static) -> Self {
         self.define(|definition| definition.adjust(Arc::new(adjust)))
+    }
+
+    /// Declares an extension, and what it adds to the protocol: its methods, types of results, members of filters. Its requests
+    /// are served by [`method`](Self::method), for clients that declare it too.
+    #[must_use]
+    pub fn extension(self, extension: Extension) -> Self {
+        self.define(|definition| definition.config_mut().extensions.push(extension))
     }
 
     /// Relaxes a rule about definitions: what breaks it is logged as a warning and no fault.

@@ -175,7 +175,7 @@ async fn every_structured_output_fits_its_schema() {
     for version in [ProtocolVersion::V2025_06_18, ProtocolVersion::V2025_11_25, ProtocolVersion::V2026_07_28] {
         let client =
             soon(mcp_tokio::pair_with(server.clone(), Client::builder("c", "1").versions([version]))).await.unwrap();
-        let tools = soon(client.list_tools()).await.unwrap();
+        let tools = soon(client.list_tools().into_future()).await.unwrap();
         assert_eq!(tools.len(), 20);
         for tool in tools {
             let schema = Value::Object(tool.output_schema.expect("every one of them has a schema"));

@@ -1,9 +1,13 @@
 //! What the tests share: a bound on every wait, and a raw peer that speaks in lines.
 #![allow(dead_code, reason = "every test binary uses its part")]
 
+pub(crate) mod scripted;
+
 use std::panic::Location;
 use std::time::Duration;
 
+use mcp::process::Command;
+use mcp::{Client, ClientBuilder, Era, Server};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio_util::compat::{FuturesAsyncReadCompatExt, FuturesAsyncWriteCompatExt};
@@ -38,6 +42,21 @@ pub(crate) fn until(mut is_so: impl FnMut() -> bool) -> impl Future<Output = ()>
             again.tick().await;
         }
     })
+}
+
+/// A client of the legacy era, for tests of what only that has, and for peers that speak nothing else.
+pub(crate) fn legacy(name: &str) -> ClientBuilder {
+    Client::builder(name, "1").era(Era::Legacy)
+}
+
+/// A server and such a client of it.
+pub(crate) async fn pair(server: Server) -> mcp::Result<Client> {
+    mcp_tokio::pair_with(server, legacy("pair")).await
+}
+
+/// Such a client of a child process.
+pub(crate) async fn spawn(command: impl Into<Command>) -> mcp::Result<Client> {
+    mcp_tokio::spawn_with(command, legacy("spawn")).await
 }
 
 /// A peer that sends and hears lines.
@@ -143,7 +162,7 @@ pub(crate) fn call(id: impl Into<Value>, tool: &str, arguments: Value) -> Value 
 }
 
 /// Serves one connection, and gives its other end.
-pub(crate) fn serve(server: &mcp::Server) -> Raw {
+pub(crate) fn serve(server: &Server) -> Raw {
     let (here, there) = mcp::memory::duplex(64 * 1024);
     let (reader, writer) = here.into_split();
     tokio::spawn(mcp_tokio::serve_stream(reader, writer, server.clone()));
