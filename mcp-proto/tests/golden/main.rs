@@ -8,6 +8,7 @@ mod chunks;
 mod config;
 mod coverage;
 mod differences;
+mod mismatch;
 mod model;
 mod player;
 mod session;
@@ -51,7 +52,7 @@ fn each_difference_is_met() {
     for (session, ours) in sessions.iter().flat_map(|session| [(session, Side::Client), (session, Side::Server)]) {
         met.extend(player::play(session, ours, Chunks::Whole).mismatches.iter().filter_map(differences::explain));
     }
-    let stale = differences::stale(met.into_iter());
+    let stale = differences::stale(met);
     assert!(stale.is_empty(), "nothing differs so any more:\n{}", stale.join("\n"));
 }
 

@@ -15,7 +15,7 @@ use mcp_proto::{
 use serde_json::{Map, Value, json};
 
 use crate::chunks::Chunks;
-use crate::differences::{Mismatch, Unsaid, What, Whose, differences};
+use crate::mismatch::{Mismatch, Unsaid, What, Whose, differences};
 use crate::session::{Line, Session, Side};
 use crate::{config, model};
 
