@@ -39,6 +39,8 @@ pub(crate) enum What {
     Missing { wanted: Value, why: Unsaid },
     /// We said something more.
     Extra(Value),
+    /// No type of the model has this member.
+    Unknown(String),
     /// Our application was not told of a notification.
     Unheard(Value),
     /// The peer broke a rule, and nobody noticed.
@@ -115,6 +117,7 @@ impl fmt::Debug for What {
             Self::Outcome { wanted, got } => write!(f, "another end:\n  wanted {wanted}\n  got    {got}"),
             Self::Missing { wanted, why } => write!(f, "not said ({why:?}):\n  wanted {wanted}"),
             Self::Extra(got) => write!(f, "said without need:\n  got    {got}"),
+            Self::Unknown(member) => write!(f, "a member that the model does not know: {member}"),
             Self::Unheard(got) => write!(f, "kept from the application:\n  {got}"),
             Self::Unnoticed => f.write_str("a broken rule that nobody noticed"),
             Self::Fault(rule, detail) => write!(f, "a broken rule: {rule} ({rule:?}):\n  {detail}"),

@@ -2,6 +2,8 @@
 //! again, so that whatever the model loses is missed in the frame.
 
 use mcp_proto::Body;
+use std::fmt::Debug;
+
 use mcp_proto::model::{
     AcknowledgedParams, CallToolParams, CallToolResult, CancelTaskParams, CompleteParams, CompleteResult,
     CreateMessageParams, CreateMessageResult, CreateTaskResult, DetailedTask, DiscoverResult, ElicitParams,
@@ -17,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// A request or notification as the model knows it. `_meta` is not the model's, so it is left out.
-pub(crate) fn message(method: &str, params: &Value, era: Era) -> Body {
+pub(crate) fn message(method: &str, params: &Value, era: Era) -> Recoded {
     let none = Value::Object(Map::new());
     let of = Params { method, params: if params.is_null() { &none } else { params } };
     match method {
@@ -41,7 +43,10 @@ pub(crate) fn message(method: &str, params: &Value, era: Era) -> Body {
         "tasks/cancel" => of.typed::<CancelTaskParams>(),
         "tasks/update" => of.typed::<UpdateTaskParams>(),
         "subscriptions/listen" => of.typed::<ListenParams>(),
-        "notifications/message" => Body::log(&decode::<LogParams>(method, params)).unwrap(),
+        "notifications/message" => {
+            let params: LogParams = decode(method, params);
+            Recoded { unknown: unknown(&params), body: Body::log(&params).unwrap() }
+        }
         "notifications/resources/updated" => of.typed::<ResourceUpdatedParams>(),
         "notifications/elicitation/complete" => of.typed::<ElicitationCompleteParams>(),
         "notifications/tasks/status" if era == Era::Legacy => of.typed::<TaskStatusParams>(),
@@ -53,7 +58,7 @@ pub(crate) fn message(method: &str, params: &Value, era: Era) -> Body {
 }
 
 /// The result of a request of this method.
-pub(crate) fn result(method: &str, result: &Value, era: Era) -> Body {
+pub(crate) fn result(method: &str, result: &Value, era: Era) -> Recoded {
     let of = Outcome { method, result };
     match (method, era) {
         // A request that has become a task.
@@ -91,18 +96,26 @@ pub(crate) fn result(method: &str, result: &Value, era: Era) -> Body {
     }
 }
 
+/// What has been through the model.
+pub(crate) struct Recoded {
+    pub(crate) body: Body,
+    /// The members that no type of the model has by name.
+    pub(crate) unknown: Vec<String>,
+}
+
 struct Params<'a> {
     method: &'a str,
     params: &'a Value,
 }
 
 impl Params<'_> {
-    fn typed<T: DeserializeOwned + Serialize>(&self) -> Body {
-        Body::new(self.method, &decode::<T>(self.method, self.params)).unwrap()
+    fn typed<T: DeserializeOwned + Serialize + Debug>(&self) -> Recoded {
+        let params: T = decode(self.method, self.params);
+        Recoded { unknown: unknown(&params), body: Body::new(self.method, &params).unwrap() }
     }
 
-    fn open(&self) -> Body {
-        Body::new(self.method, &without_core_members(self.params)).unwrap()
+    fn open(&self) -> Recoded {
+        Recoded { unknown: Vec::new(), body: Body::new(self.method, &without_core_members(self.params)).unwrap() }
     }
 }
 
@@ -112,17 +125,25 @@ struct Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    fn typed<T: DeserializeOwned + Serialize>(&self) -> Body {
-        Body::result(&decode::<T>(self.method, self.result)).unwrap()
+    fn typed<T: DeserializeOwned + Serialize + Debug>(&self) -> Recoded {
+        let result: T = decode(self.method, self.result);
+        Recoded { unknown: unknown(&result), body: Body::result(&result).unwrap() }
     }
 
-    fn open(&self) -> Body {
-        Body::result(&without_core_members(self.result)).unwrap()
+    fn open(&self) -> Recoded {
+        Recoded { unknown: Vec::new(), body: Body::result(&without_core_members(self.result)).unwrap() }
     }
 }
 
 fn decode<T: DeserializeOwned>(what: &str, value: &Value) -> T {
     serde_json::from_str(&value.to_string()).unwrap_or_else(|error| panic!("{what}: {error}: {value}"))
+}
+
+/// The members that ended in the field `extra` of some type: one that a type should know is found in the wrong place so.
+fn unknown(value: &impl Debug) -> Vec<String> {
+    let text = format!("{value:?}");
+    let first_key = |extra: &str| extra.strip_prefix('"')?.split_once('"').map(|(key, _)| key.to_string());
+    text.split("extra: {").skip(1).filter_map(first_key).collect()
 }
 
 /// What belongs to the core; the types of the model leave it out themselves.

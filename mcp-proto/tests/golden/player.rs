@@ -271,7 +271,7 @@ impl<'a> Player<'a> {
         options.progress = if token.is_some() { Wanted::Yes } else { Wanted::No };
         options.log_level = params["_meta"].get(meta_key::LOG_LEVEL).map(decode);
         options.meta = meta_of(params);
-        let body = model::message(method, params, self.era());
+        let body = self.known(method, model::message(method, params, self.era()));
         let id = self.conn.request(self.now, body, options).map_err(|error| Unsaid::Refused(error.why))?;
         self.calls.insert(key, id);
         self.open.insert(id, params.clone());
@@ -296,11 +296,14 @@ impl<'a> Player<'a> {
             self.conn.handle_timeout(self.now);
             return Ok(());
         };
-        let responses: BTreeMap<String, Body> = questions
-            .iter()
-            .filter_map(|(key, question)| Some((key, question, params["inputResponses"].get(key)?)))
-            .map(|(key, question, answer)| (key.clone(), model::result(question.method(), answer, Era::Modern)))
-            .collect();
+        let mut responses = BTreeMap::new();
+        for (key, question) in &questions {
+            if let Some(answer) = params["inputResponses"].get(key) {
+                let method = question.method();
+                let body = self.known(method, model::result(method, answer, Era::Modern));
+                responses.insert(key.clone(), body);
+            }
+        }
         self.conn.supply_input(self.now, id, &responses).map_err(Unsaid::NotAnswered)
     }
 
@@ -308,12 +311,16 @@ impl<'a> Player<'a> {
         let error = wanted.get("error").map(|error| serde_json::from_value(error.clone()));
         let error: Option<ErrorObject> = error.transpose().map_err(|_| Unsaid::NoMessage)?;
         let key = wanted["id"].to_string();
-        let Asked { id, request, version, .. } = self.asked.get(&key).ok_or(Unsaid::Nobody)?;
-        let id = *id;
+        let asked = self.asked.get(&key).ok_or(Unsaid::Nobody)?;
+        let (id, era) = (asked.id, asked.version.era());
+        let method = self.session.result_of(&asked.request, self.ours.other()).to_string();
         let result = &wanted["result"];
         let sent = match (error, result["resultType"].as_str()) {
             (Some(error), _) => self.conn.reject(self.now, id, &error),
-            (None, Some("input_required")) => self.conn.require_input(self.now, id, &input_required(result)),
+            (None, Some("input_required")) => {
+                let input = self.input_required(result);
+                self.conn.require_input(self.now, id, &input)
+            }
             (None, kind) => {
                 let kind = match kind {
                     Some("task") => ResultKind::Task,
@@ -321,8 +328,7 @@ impl<'a> Player<'a> {
                     None | Some("complete") => ResultKind::Complete,
                     Some(other) => ResultKind::Other(other.into()),
                 };
-                let method = self.session.result_of(request, self.ours.other());
-                let body = model::result(method, result, version.era());
+                let body = self.known(&method, model::result(&method, result, era));
                 self.conn.respond(self.now, id, kind, body, meta_of(result))
             }
         };
@@ -362,7 +368,7 @@ impl<'a> Player<'a> {
             _ => {
                 let about = self.subscription(params).or_else(|| self.logged_for(method));
                 let scope = about.map_or(Scope::Connection, Scope::Within);
-                let body = model::message(method, params, self.era());
+                let body = self.known(method, model::message(method, params, self.era()));
                 self.conn.notify(self.now, body, scope, meta_of(params)).map_err(|error| Unsaid::Refused(error.why))
             }
         }
@@ -379,6 +385,28 @@ impl<'a> Player<'a> {
         let mut asked =
             self.asked.values().filter(|asked| asked.version.era() == Era::Modern && asked.log_level.is_some());
         asked.next_back().filter(|_| method == "notifications/message").map(|asked| asked.id)
+    }
+
+    /// A question instead of an answer.
+    fn input_required(&mut self, result: &Value) -> InputRequired {
+        let requests: InputRequests = result.get("inputRequests").map(decode).unwrap_or_default();
+        let mut input = InputRequired::default();
+        for (key, request) in requests.0 {
+            let request = json!(request);
+            let method = request["method"].as_str().unwrap_or_default();
+            let body = self.known(method, model::message(method, &request["params"], Era::Modern));
+            input.requests.insert(key, body);
+        }
+        input.state = result["requestState"].as_str().map(String::from);
+        input
+    }
+
+    /// What the model knows all members of.
+    fn known(&mut self, method: &str, recoded: model::Recoded) -> Body {
+        for member in recoded.unknown {
+            self.report(method, What::Unknown(member));
+        }
+        recoded.body
     }
 
     fn era(&self) -> Era {
@@ -522,20 +550,6 @@ fn meta_of(params: &Value) -> Option<Map<String, Value>> {
 
 fn decode<T: serde::de::DeserializeOwned>(value: &Value) -> T {
     serde_json::from_value(value.clone()).unwrap()
-}
-
-/// A question instead of an answer.
-fn input_required(result: &Value) -> InputRequired {
-    let requests: InputRequests = result.get("inputRequests").map(decode).unwrap_or_default();
-    let requests = requests.0.iter().map(|(key, request)| {
-        let request = serde_json::to_value(request).unwrap();
-        let params = request.get("params").cloned().unwrap_or(json!({}));
-        (key.clone(), model::message(request["method"].as_str().unwrap(), &params, Era::Modern))
-    });
-    let mut input = InputRequired::default();
-    input.requests = requests.collect();
-    input.state = result["requestState"].as_str().map(String::from);
-    input
 }
 
 /// The text of a line with other ids in it, else as it was written: the order of members and every escape stay.
