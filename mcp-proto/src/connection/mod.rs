@@ -263,7 +263,7 @@ impl Connection {
     }
 
     /// Gives up a request of ours: its [`Event::Response`] comes at once with [`RequestError::Cancelled`], and the peer is
-    /// told unless the request had not left yet. A handle that is not open is ignored.
+    /// told unless the request had not left yet. An empty reason is left out. A handle that is not open is ignored.
     pub fn cancel(&mut self, now: Timestamp, id: OutboundId, reason: &str) {
         self.advance(now);
         self.abandon_call(id, reason, RequestError::Cancelled);

@@ -339,7 +339,8 @@ impl Connection {
             let mut params = CancelledParams::new();
             params.request_id = Some(RequestId::Number(call.wire));
             // An overlong reason is our caller's; the peer has to know all the same.
-            params.reason = (reason.len() <= self.limits.frame / 8).then(|| reason.into());
+            let tells_why = !reason.is_empty() && reason.len() <= self.limits.frame / 8;
+            params.reason = tells_why.then(|| reason.into());
             if let Ok(body) = Body::new("notifications/cancelled", &params) {
                 self.transmit(Origin::STREAM, About::Notice, body.finish(&Tail::default(), None));
             }

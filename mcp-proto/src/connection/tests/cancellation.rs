@@ -48,7 +48,10 @@ fn a_request_that_has_not_left_is_taken_back() {
     assert_eq!(frames.len(), 1);
     assert_eq!(frames[0]["params"]["name"], "b");
     client.cancel(second, "");
-    assert_eq!(client.methods(), ["notifications/cancelled"]);
+    let frames = client.frames();
+    assert_eq!(frames.len(), 1);
+    assert_eq!(frames[0]["method"], "notifications/cancelled");
+    assert_eq!(frames[0]["params"].as_object().unwrap().keys().collect::<Vec<_>>(), ["requestId"], "no reason is none");
 }
 
 /// "The receiver … MAY ignore … if the referenced request is unknown, processing has already completed"; invalid
