@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io;
+use std::num::NonZeroI64;
 
-use mcp_proto::jsonrpc::RequestId;
 use mcp_proto::model::{Capability, ElicitParams, StructuredError, UrlElicitationData};
 use mcp_proto::{CloseReason, EncodeError, ErrorCode, ErrorObject, PageFault, RequestError, RespondError, Why};
 
@@ -18,7 +18,7 @@ pub enum Error {
         /// The request's method, and what it was about: the name of the tool or prompt, the URI of the resource.
         what: String,
         /// The id that it had on the wire; `None` if it was never sent.
-        id: Option<RequestId>,
+        id: Option<NonZeroI64>,
         /// How it failed.
         error: RequestError,
     },

@@ -49,9 +49,12 @@ pub struct ClientBuilder {
     callbacks: Callbacks,
     deadlines: Deadlines,
     caching: Option<Caching>,
-    declare: Vec<Arc<dyn Fn(&mut ClientCapabilities) + Send + Sync>>,
+    declare: Vec<Declare>,
     faults: Vec<String>,
 }
+
+/// A change that the application makes to what is declared.
+type Declare = Arc<dyn Fn(&mut ClientCapabilities) + Send + Sync>;
 
 impl Default for ClientBuilder {
     /// A client that calls itself by this crate's name.

@@ -33,7 +33,7 @@ pub struct List<P> {
     client: Client,
     pages: Pages,
     /// What each page's request is given.
-    options: Vec<Arc<dyn Fn(Request<P>) -> Request<P> + Send + Sync>>,
+    options: Vec<Options<P>>,
 }
 
 /// One page of a list: the result of a `list` method.
@@ -137,6 +137,9 @@ impl Client {
         sealed::Fetch::ask(self, cursor)
     }
 }
+
+/// A change of each page's request.
+type Options<P> = Arc<dyn Fn(Request<P>) -> Request<P> + Send + Sync>;
 
 impl<P: Page> List<P> {
     pub(super) fn of(client: &Client) -> Self {

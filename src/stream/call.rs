@@ -1,6 +1,7 @@
 //! A request of ours as a future: sent when first polled, cancelled on the wire when dropped.
 
 use std::fmt;
+use std::num::NonZeroI64;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -30,7 +31,7 @@ pub(crate) struct Call {
     /// Since when it waits to be sent.
     waits_since: Option<Timestamp>,
     /// The id with which it was first sent.
-    wire: Option<RequestId>,
+    wire: Option<NonZeroI64>,
     /// Who hears what the server tells on it, if it is a subscription.
     listener: Option<Key>,
 }
@@ -91,7 +92,7 @@ impl Call {
     }
 
     fn failed(&self, error: RequestError) -> Error {
-        Error::Request { what: self.what.clone(), id: self.wire.clone(), error }
+        Error::Request { what: self.what.clone(), id: self.wire, error }
     }
 
     pub(crate) fn on_progress(&mut self, call: OnProgress) {
@@ -115,7 +116,7 @@ impl Call {
                 if let Some(listener) = listener {
                     state.listeners.hear_on(listener, id);
                 }
-                Ok((id, state.connection.wire_id(id)))
+                Ok((id, state.connection.wire_id(id).and_then(|wire| NonZeroI64::new(wire.as_number()?))))
             }
             Err(refused) => {
                 if refused.why == Why::Full {
@@ -179,7 +180,11 @@ impl Future for Call {
             Some(Ok((kind, message))) => {
                 // Each time it is sent it has another id, and the answer has the last. One that a peer spells differently
                 // counts as another, which costs no more than a place in a cache.
-                let sent = if message.id() == this.wire.as_ref() { Sent::Once } else { Sent::Again };
+                let sent = if message.id().and_then(RequestId::as_number) == this.wire.map(NonZeroI64::get) {
+                    Sent::Once
+                } else {
+                    Sent::Again
+                };
                 Poll::Ready(Ok(Answered { kind, message, sent }))
             }
             Some(Err(error)) => Poll::Ready(Err(this.failed(error))),

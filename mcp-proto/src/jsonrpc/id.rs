@@ -22,8 +22,8 @@ impl RequestId {
     /// The longest id, in bytes of JSON: ids are kept in tables, and echoed. No known peer comes near.
     pub const LONGEST: usize = 1024;
 
-    /// The integer that a peer means when it answers a numeric id with a string, as some do.
-    pub(crate) fn as_number(&self) -> Option<i64> {
+    /// The integer that it is, or that a peer means when it answers a numeric id with a string, as some do.
+    pub fn as_number(&self) -> Option<i64> {
         match self {
             Self::Number(number) => Some(*number),
             // Only the spelling that we wrote: "+1" and "01" are somebody else's.

@@ -192,7 +192,7 @@ impl Mismatch<'_> {
     pub(crate) fn is_below_level(&self, message: &Value) -> bool {
         let level = |message: &Value| message["params"]["level"].as_str()?.parse::<LoggingLevel>().ok();
         let set = self.lines_before().filter_map(|line| line.json.as_ref());
-        let set = set.filter(|message| message["method"] == "logging/setLevel").filter_map(level).last();
+        let set = set.filter(|message| message["method"] == "logging/setLevel").filter_map(level).next_back();
         message["method"] == "notifications/message" && set.is_some_and(|set| level(message) < Some(set))
     }
 

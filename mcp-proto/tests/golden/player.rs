@@ -260,11 +260,10 @@ impl<'a> Player<'a> {
 
     fn ask(&mut self, method: &str, wanted: &'a Value) -> Result<(), Unsaid> {
         let (key, params) = (wanted["id"].to_string(), &wanted["params"]);
-        if params.get("inputResponses").is_some() || params.get("requestState").is_some() {
-            if let Some(id) = self.call_to_repeat(params) {
-                self.calls.insert(key, id);
-                return self.ask_again(id, params);
-            }
+        let is_retry = params.get("inputResponses").is_some() || params.get("requestState").is_some();
+        if let Some(id) = self.call_to_repeat(params).filter(|_| is_retry) {
+            self.calls.insert(key, id);
+            return self.ask_again(id, params);
         }
         let mut options = CallOptions::default();
         let token = params.pointer("/_meta/progressToken");

@@ -81,7 +81,7 @@ async fn a_tool_and_a_server_are_told_with_all_they_say_of_themselves() {
             (Some("S"), Some("be kind")),
             "{version}"
         );
-        let tool = soon(client.list_tools()).await.unwrap().remove(0);
+        let tool = soon(client.list_tools().into_future()).await.unwrap().remove(0);
         assert_eq!(
             (tool.title.as_deref(), tool.description.as_deref()),
             (Some("T"), Some("what it does")),
@@ -104,7 +104,7 @@ async fn a_reference_in_a_schema_is_never_followed() {
     for version in ProtocolVersion::ALL {
         let builder = Client::builder("c", "1").versions([version]);
         let client = soon(mcp_tokio::pair_with(server.clone(), builder)).await.unwrap();
-        assert_eq!(soon(client.list_tools()).await.unwrap()[0].input_schema, schema);
+        assert_eq!(soon(client.list_tools().into_future()).await.unwrap()[0].input_schema, schema);
         let called = soon(client.call_tool("t", json!({ "a": { "$ref": url } })).into_future()).await.unwrap();
         assert_eq!(called.joined_text(), "x");
         soon(client.close()).await;

@@ -159,7 +159,7 @@ async fn pain_46_schemas_have_nothing_that_vendors_refuse() {
         .tool(Tool::new("maybe", "", async || Json(Some(1u8))))
         .tool(Tool::new("number", "", async || 1.5f32));
     let client = soon(mcp_tokio::pair(server)).await.unwrap();
-    let tools = soon(client.list_tools()).await.unwrap();
+    let tools = soon(client.list_tools().into_future()).await.unwrap();
     assert_eq!(tools.len(), 8);
     for tool in &tools {
         for schema in [Some(&tool.input_schema), tool.output_schema.as_ref()].into_iter().flatten() {
@@ -205,7 +205,7 @@ async fn pain_50_a_tool_decides_what_its_failure_is_and_keeps_its_results_and_it
         assert_eq!(call("any").await.unwrap().joined_text(), "also for the model");
         let error = call("a_protocol").await.unwrap_err();
         assert_eq!(error.rpc().map(|error| (error.code.0, error.message.as_str())), Some((7, "for the client")));
-        let names = soon(client.list_tools()).await.unwrap().into_iter().map(|tool| tool.name).collect::<Vec<_>>();
+        let names = soon(client.list_tools().into_future()).await.unwrap().into_iter().map(|tool| tool.name).collect::<Vec<_>>();
         assert_eq!(names, ["z_whole", "shown", "any", "a_protocol"], "{version}");
     }
 }
