@@ -49,6 +49,19 @@ fn reserved_ids_are_bounded() {
     assert_eq!(server.step(|conn, _| conn.reserve_id()), Err(Why::Closed));
 }
 
+/// What waits to be taken counts, whatever its kind: reading stops over `Limits::events`.
+#[test]
+fn answers_to_reserved_ids_count_as_events() {
+    let mut server = Node::server_in(V2025_11_25, |config| config.limits.events = 2000);
+    let id = server.step(|conn, _| conn.reserve_id()).unwrap();
+    server.tell(&json!({"jsonrpc": "2.0", "id": id, "result": {"text": "x".repeat(3000)}}));
+    assert!(server.conn.buffered_bytes() > 3000);
+    assert!(!server.conn.wants_input());
+    assert_eq!(kinds(&server.events()), ["routed"]);
+    assert_eq!(server.conn.buffered_bytes(), 0);
+    assert!(server.conn.wants_input());
+}
+
 /// What a driver knows of a message comes out with it, and what a caller gives to a request comes out with its frame.
 #[test]
 fn attachments_travel_with_their_messages_and_not_on_the_wire() {
