@@ -19,7 +19,6 @@ impl Connection {
             TasksRule::None => false,
             TasksRule::Core => {
                 self.own_tasks().is_some_and(|tasks| tasks.supports(message.method()))
-                    && message.text().contains(TASK)
                     && message.params().decode::<Asks>().is_ok_and(|params| params.task.is_some())
             }
             // Specification of the extension: only a client that has declared it with this request, and only tools/call.
@@ -78,6 +77,7 @@ impl Connection {
 
 /// Which requests may ask to become a task in 2025-11-25.
 pub(super) const TASK_REQUESTS: [&str; 3] = ["tools/call", "sampling/createMessage", "elicitation/create"];
+/// As it stands in what we encode; peers write it otherwise, too.
 const TASK: &str = "\"task\":";
 const EXTENSION: Capability = Capability::TasksExtension;
 

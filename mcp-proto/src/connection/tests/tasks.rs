@@ -75,6 +75,19 @@ fn a_task_is_only_for_who_asked_for_one() {
     }
 }
 
+/// Blanks and escapes mean nothing in JSON: a request asks for a task however its sender writes that.
+#[test]
+fn a_task_is_asked_for_in_any_spelling() {
+    for member in [r#""task" : {}"#, "\"task\"\t:{}", r#""t\u0061sk":{}"#] {
+        let mut server = Node::server_in(V2025_11_25, with_tasks);
+        server.line(&std::format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"t",{member}}}}}"#
+        ));
+        let (id, ..) = server.take_request();
+        assert_eq!(become_task(&mut server, id), Ok(()), "{member}");
+    }
+}
+
 /// A server that never says that its tasks are over does not grow: the oldest ones report no more.
 #[test]
 fn tasks_that_report_are_bounded() {
