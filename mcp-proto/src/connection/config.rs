@@ -28,7 +28,7 @@ pub struct Limits {
     /// URIs of one subscription, and of all `resources/subscribe` of a connection. Default 1024.
     pub subscribed_uris: usize,
     /// Requests in either direction that have become tasks (2025-11-25) and whose progress still comes. Default 1024. Each costs
-    /// about 200 bytes; beyond it the oldest is forgotten.
+    /// its ids and about 200 bytes; beyond it the oldest is forgotten.
     pub tasks: usize,
     /// Our own requests open at once. Default 1024. Each costs about 200 bytes.
     pub outbound_requests: usize,

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use super::calls::TaskCall;
 use super::event::{OutboundId, Peer, PeerCapabilities, ResultKind, Wanted};
 use super::{Connection, Side};
-use crate::jsonrpc::{Body, Fault, Message};
+use crate::jsonrpc::{Body, Fault, Message, RequestId};
 use crate::model::{Capability, CreateTaskResult, ProtocolVersion, Task, TasksCapability, TasksRule};
 
 impl Connection {
@@ -48,7 +48,9 @@ impl Connection {
     pub(super) fn task_result_kind(&mut self, id: OutboundId, message: &Message) -> ResultKind {
         let created = message.result().and_then(|result| result.decode::<CreateTaskResult>().ok());
         let (Some(created), Some(call)) = (created, self.calls.get_mut(id)) else { return ResultKind::Complete };
-        if call.wants_progress == Wanted::Yes && !created.task.status.is_terminal() {
+        // Its id is kept until it ends, and is as long as its server likes.
+        let is_short = created.task.task_id.len() <= RequestId::LONGEST;
+        if call.wants_progress == Wanted::Yes && is_short && !created.task.status.is_terminal() {
             let (wire, last_progress) = (call.wire, call.last_progress);
             self.calls.keep_task(wire, TaskCall { call: id, task: created.task.task_id, last_progress });
         }

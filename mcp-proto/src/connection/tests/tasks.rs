@@ -154,6 +154,24 @@ fn the_progress_of_a_task_reaches_its_call() {
     }
 }
 
+/// The id of a task is its server's choice, and many are kept: an endless one is not, and its progress is a stray.
+#[test]
+fn endless_ids_of_tasks_are_not_kept() {
+    for (length, kept) in [(1024, true), (1025, false)] {
+        let mut client = Node::client_in(V2025_11_25, |_| {});
+        let options = CallOptions { progress: Wanted::Yes, ..CallOptions::default() };
+        client.request(&body("tools/call", &json!({"name": "t", "task": {}})), &options).unwrap();
+        let token = client.frames()[0]["id"].clone();
+        let mut created = task("working");
+        created["taskId"] = "t".repeat(length).into();
+        client.tell(&json!({"jsonrpc": "2.0", "id": token, "result": {"task": created}}));
+        let events = client.events();
+        assert!(matches!(&events[..], [Event::Response { result: Ok((ResultKind::Task, _)), .. }]));
+        client.tell(&progressed(&token, 1));
+        assert_eq!(kinds(&client.events()), [if kept { "progress" } else { "stray" }], "{length}");
+    }
+}
+
 /// A server that answers at once, although a task was asked for, has simply answered.
 #[test]
 fn an_answer_at_once_is_complete() {
