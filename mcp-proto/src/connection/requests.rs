@@ -92,7 +92,7 @@ pub(super) enum Effect {
     /// Its result ends such a subscription.
     Unsubscribe(String),
     /// It is a subscription itself.
-    Listen(SubscriptionFilter),
+    Listen(#[serde(with = "super::freeze::text")] SubscriptionFilter),
 }
 
 impl Request {

@@ -35,6 +35,7 @@ pub(super) struct Changes {
 struct Listen {
     wire: RequestId,
     origin: Origin,
+    #[serde(with = "super::freeze::text")]
     granted: SubscriptionFilter,
     pending: Pending,
 }
