@@ -6,11 +6,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::event::{Peer, PeerCapabilities};
+use super::error::Why;
+use super::event::{InboundId, Peer, PeerCapabilities};
 use super::{ClientConfig, Connection, ServerConfig, Side};
-use crate::jsonrpc::ErrorObject;
+use crate::jsonrpc::{Body, ErrorObject};
 use crate::model::{
     Capability, ClientCapabilities, Era, ProtocolVersion, Sender, SubscriptionFilter, TASKS_EXTENSION, method_rule,
 };
@@ -170,6 +172,45 @@ impl Connection {
         }
         both
     }
+}
+
+/// Notifications.
+impl Connection {
+    /// Whether this notification of an extension may be sent: the extension is active for whom it goes to, and on a
+    /// subscription it is of a kind that was granted.
+    pub(super) fn may_tell(&self, body: &Body, within: Option<InboundId>) -> Result<(), Why> {
+        let extension = self.extension_of(body.method());
+        if let Some((extension, sender)) = extension {
+            if !self.is_ours(sender) {
+                return Err(Why::NotInThisRevision);
+            }
+            let peer = within.map_or(self.peer(), |id| self.requests.peer(id));
+            if peer.is_some_and(|peer| !peer.has_extension(&extension.id)) {
+                return Err(Why::PeerLacks);
+            }
+        }
+        let is_task = body.method() == "notifications/tasks";
+        match within.and_then(|id| self.changes.granted(id)) {
+            Some(granted) if is_task => {
+                let task = body.params::<AboutTask>().map(|params| params.task_id);
+                let told = granted.task_ids.as_ref().zip(task).is_some_and(|(ids, task)| ids.contains(&task));
+                if told { Ok(()) } else { Err(Why::NotAsked) }
+            }
+            Some(granted) => {
+                let fields = extension.map(|(extension, _)| &extension.filter_fields).into_iter().flatten();
+                let told = body.level().is_some() || fields.into_iter().any(|field| granted.extra.contains_key(field));
+                if told { Ok(()) } else { Err(Why::NotAsked) }
+            }
+            None if is_task => Err(Why::NotAsked),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct AboutTask {
+    #[serde(rename = "taskId")]
+    task_id: String,
 }
 
 /// What stands in both: of lists the common entries, of anything else the value if it is the same.

@@ -228,7 +228,7 @@ impl Connection {
             _ => return Err(Why::NotReady),
         }
         let Some(version) = asker.or(self.version()) else { return Ok(()) };
-        let Some(rule) = method_rule(body.method(), version) else { return Ok(()) };
+        let Some(rule) = method_rule(body.method(), version) else { return self.may_tell(body, within) };
         let rule = rule.map_err(|_| Why::NotInThisRevision)?;
         let declared = match &self.side {
             Side::Client(config) => config.capabilities.offers(rule.needs),
@@ -239,7 +239,7 @@ impl Connection {
         } else if BY_SUBSCRIPTION.contains(&body.method()) && version.era() == Era::Modern {
             Err(Why::NotYours)
         } else if declared {
-            Ok(())
+            self.may_tell(body, within)
         } else {
             Err(Why::WeLack)
         }

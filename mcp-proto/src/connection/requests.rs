@@ -188,6 +188,10 @@ impl Requests {
         self.open.get(&id).map(|request| request.version)
     }
 
+    pub(super) fn peer(&self, id: InboundId) -> Option<&Arc<Peer>> {
+        self.open.get(&id)?.peer.as_ref()
+    }
+
     pub(super) fn log_level(&self, id: InboundId) -> Option<LoggingLevel> {
         self.open.get(&id)?.log_level
     }

@@ -82,6 +82,11 @@ impl Changes {
         self.listens.contains_key(&id)
     }
 
+    /// What was granted of it.
+    pub(super) fn granted(&self, id: InboundId) -> Option<&SubscriptionFilter> {
+        self.listens.get(&id).map(|listen| &listen.granted)
+    }
+
     /// Forgets a subscription, if the request was one.
     pub(super) fn end(&mut self, id: InboundId) {
         self.listens.remove(&id);

@@ -151,3 +151,46 @@ fn a_subscription_of_an_extension() {
     assert!(matches!(server.events()[..], [Event::Cancelled { .. }]));
     assert_eq!(server.notify(&changed, Scope::Within(id)).unwrap_err().why, Why::Gone);
 }
+
+/// "The server MUST NOT send notification types the client has not explicitly requested": not those of an extension either, not
+/// of another task, and none of them anywhere but on a subscription.
+#[test]
+fn a_subscription_is_told_nothing_that_was_not_granted() {
+    let mut server = server();
+    let both = json!({"extensions": {SKILLS: {}, TASKS_EXTENSION: {}}});
+    let skill = body("notifications/skills/changed", &json!({"name": "b"}));
+    let task = |id: &str| body("notifications/tasks", &json!({"taskId": id, "status": "working"}));
+    let other = body("notifications/com.example/other", &json!({}));
+    for (filter, told) in [
+        (json!({"toolsListChanged": true}), [false, false, false]),
+        (json!({"skillNames": ["b"]}), [true, false, false]),
+        (json!({"taskIds": ["t1"]}), [false, true, false]),
+    ] {
+        server.tell(&modern_with(&json!("w"), "subscriptions/listen", json!({"notifications": filter}), &both));
+        let (id, ..) = server.take_request();
+        let granted: SubscriptionFilter = serde_json::from_value(filter.clone()).unwrap();
+        server.step(|conn, now| conn.grant(now, id, &granted)).unwrap();
+        let sent = [&skill, &task("t1"), &task("t2")].map(|body| server.notify(body, Scope::Within(id)).is_ok());
+        assert_eq!(sent, told, "{filter}");
+        assert_eq!(server.notify(&other, Scope::Within(id)).unwrap_err().why, Why::NotAsked);
+        assert_eq!(server.frames().len(), 1 + told.iter().filter(|told| **told).count());
+        server.respond(id, &json!({})).unwrap();
+        server.frames();
+    }
+    server.tell(&modern_with(&json!(2), "tools/call", json!({"name": "t"}), &both));
+    let (id, ..) = server.take_request();
+    assert_eq!(server.notify(&task("t1"), Scope::Within(id)).unwrap_err().why, Why::NotAsked);
+    server.notify(&skill, Scope::Within(id)).unwrap();
+}
+
+/// A notification of an extension goes to who has declared it, from the side that it belongs to.
+#[test]
+fn a_notification_of_an_extension_needs_both_sides() {
+    let skill = body("notifications/skills/changed", &json!({}));
+    let mut server = server();
+    server.tell(&modern(1, "tools/call", json!({"name": "t"})));
+    let (id, ..) = server.take_request();
+    assert_eq!(server.notify(&skill, Scope::Within(id)).unwrap_err().why, Why::PeerLacks);
+    let mut client = modern_client(|config| *config = config.clone().with_extension(skills()));
+    assert_eq!(client.notify(&skill, Scope::Connection).unwrap_err().why, Why::NotInThisRevision);
+}
