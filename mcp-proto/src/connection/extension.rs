@@ -14,7 +14,8 @@ use super::event::{InboundId, Peer, PeerCapabilities};
 use super::{ClientConfig, Connection, ServerConfig, Side};
 use crate::jsonrpc::{Body, ErrorObject};
 use crate::model::{
-    Capability, ClientCapabilities, Era, ProtocolVersion, Sender, SubscriptionFilter, TASKS_EXTENSION, method_rule,
+    Capability, ClientCapabilities, Era, ProtocolVersion, Sender, SubscriptionFilter, TASKS_EXTENSION, Union,
+    method_rule,
 };
 
 /// An extension that this side supports, and what it adds to the protocol.
@@ -238,6 +239,16 @@ impl Connection {
     pub(super) fn extension_of(&self, method: &str) -> Option<(&Extension, Sender)> {
         let adds = |extension: &Extension| extension.methods.iter().find(|(added, _)| added == method).map(|it| it.1);
         self.extensions().iter().find_map(|extension| Some((extension, adds(extension)?)))
+    }
+
+    /// Whether a result of this type is one of an extension that `peer` has as well.
+    pub(super) fn may_answer_with(&self, result_type: &str, peer: Option<&Peer>) -> bool {
+        let is_its_own = ProtocolVersion::V2026_07_28.has_variant(Union::ResultType, result_type).is_some();
+        let adds = |extension: &Extension| {
+            let declared = peer.is_some_and(|peer| peer.has_extension(&extension.id));
+            declared && extension.result_types.iter().any(|known| known == result_type)
+        };
+        !is_its_own && self.extensions().iter().any(adds)
     }
 
     /// Whether `peer` may send a request of an extension of ours; the error that answers it if not.

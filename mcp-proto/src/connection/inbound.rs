@@ -14,7 +14,7 @@ use super::requests::{Effect, Parked, Request};
 use super::{Connection, Side};
 use crate::jsonrpc::{Body, ErrorCode, ErrorObject, Fault, Message, ProgressToken, RequestId, Tail, refusal};
 use crate::model::{
-    CancelledParams, Era, ListenParams, MAY_REQUIRE_INPUT, ProtocolVersion, RequestMetaObject, Union, meta_key,
+    CancelledParams, Era, ListenParams, MAY_REQUIRE_INPUT, ProtocolVersion, RequestMetaObject, meta_key,
 };
 
 /// What comes in.
@@ -257,7 +257,7 @@ impl Connection {
         }
         let kind = match (kind, request.version.rules().result_type) {
             (ResultKind::Complete, _) => "complete",
-            (ResultKind::Other(kind), true) if !is_of_the_protocol(kind) => kind,
+            (ResultKind::Other(kind), true) if self.may_answer_with(kind, request.peer.as_deref()) => kind,
             (ResultKind::InputRequired, _) if request.may_require_input() => "input_required",
             (ResultKind::Task, _) if request.may_be_task => "task",
             _ => return Err(RespondError::NotInThisRevision),
@@ -367,11 +367,6 @@ impl Connection {
             self.calls.resume(self.now);
         }
     }
-}
-
-/// Whether a result type is one of the protocol's own, which have kinds of their own.
-fn is_of_the_protocol(kind: &str) -> bool {
-    ProtocolVersion::V2026_07_28.has_variant(Union::ResultType, kind).is_some()
 }
 
 /// The error for a request that may be sent again.

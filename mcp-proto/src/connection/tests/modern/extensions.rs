@@ -194,3 +194,27 @@ fn a_notification_of_an_extension_needs_both_sides() {
     let mut client = modern_client(|config| *config = config.clone().with_extension(skills()));
     assert_eq!(client.notify(&skill, Scope::Connection).unwrap_err().why, Why::NotInThisRevision);
 }
+
+/// "MUST … fall back to core protocol behavior or reject": a result of a type that an extension adds goes to who has declared the
+/// extension on the request, and the request stays open for another one.
+#[test]
+fn a_result_of_an_extension_needs_both_sides() {
+    for (capabilities, kind, may) in [
+        (declares(SKILLS), "skill", true),
+        (json!({}), "skill", false),
+        (declares(TASKS_EXTENSION), "skill", false),
+        (declares(SKILLS), "unheard-of", false),
+        (declares(TASKS_EXTENSION), "task", false),
+    ] {
+        let mut server = server();
+        server.tell(&modern_with(&json!(1), "prompts/get", json!({"name": "x"}), &capabilities));
+        let (id, ..) = server.take_request();
+        let (kind, body) = (ResultKind::Other(kind.into()), result(&json!({})));
+        let sent = server.step(|conn, now| conn.respond(now, id, kind.clone(), body.clone(), None));
+        assert_eq!(sent.is_ok(), may, "{kind:?} {capabilities}");
+        if !may {
+            assert_eq!(sent, Err(RespondError::NotInThisRevision));
+            server.respond(id, &json!({})).unwrap();
+        }
+    }
+}
