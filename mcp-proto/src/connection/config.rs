@@ -25,7 +25,7 @@ pub struct Limits {
     /// Subscriptions of the peer open at once. Default 1024. Each costs its filter, and what has changed since it was last
     /// told.
     pub subscriptions: usize,
-    /// URIs of one subscription, and of all `resources/subscribe` of a connection. Default 1024.
+    /// URIs of one subscription, entries of any other list of its filter, and URIs of all `resources/subscribe` of a connection. Default 1024.
     pub subscribed_uris: usize,
     /// Requests in either direction that have become tasks (2025-11-25) and whose progress still comes. Default 1024. Each costs
     /// its ids and about 200 bytes; beyond it the oldest is forgotten.

@@ -158,7 +158,24 @@ impl Connection {
                 return Err(ErrorObject::missing_client_capability(extension.required()));
             }
         }
+        let lacks_tasks = !peer.is_some_and(|peer| peer.has_extension(TASKS_EXTENSION));
+        if asked.task_ids.is_some() && self.tells_of_tasks() && lacks_tasks {
+            let required = ClientCapabilities::of(Capability::TasksExtension);
+            return Err(ErrorObject::missing_client_capability(required));
+        }
         Ok(())
+    }
+
+    /// What of `asked` may be granted at all. The rest is not kept.
+    pub(super) fn known_of(&self, mut asked: SubscriptionFilter) -> SubscriptionFilter {
+        let fields = || self.extensions().iter().flat_map(|extension| &extension.filter_fields);
+        asked.extra = fields().filter_map(|field| asked.extra.remove_entry(field)).collect();
+        asked.task_ids.take_if(|_| !self.tells_of_tasks());
+        asked
+    }
+
+    fn tells_of_tasks(&self) -> bool {
+        matches!(&self.side, Side::Server(config) if config.capabilities.offers(Capability::TasksExtension))
     }
 
     /// What of `asked` is told if the application allows `granted`.
@@ -212,6 +229,13 @@ impl Connection {
 struct AboutTask {
     #[serde(rename = "taskId")]
     task_id: String,
+}
+
+/// How many entries the longest list of a filter has.
+pub(super) fn longest_list(filter: &SubscriptionFilter) -> usize {
+    let lists = [&filter.resource_subscriptions, &filter.task_ids].into_iter().flatten().map(Vec::len);
+    let of_extensions = filter.extra.values().filter_map(Value::as_array).map(Vec::len);
+    lists.chain(of_extensions).max().unwrap_or(0)
 }
 
 /// What stands in both: of lists the common entries, of anything else the value if it is the same.

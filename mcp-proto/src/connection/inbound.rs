@@ -3,12 +3,12 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use serde_json::json;
 
 use super::error::{RequestError, RespondError, Rule};
 use super::event::{About, Event, InboundId, Meta, Origin, Peer, RequestMeta, ResultKind};
+use super::extension::longest_list;
 use super::lifecycle::{Phase, Terms};
 use super::requests::{Effect, Parked, Request};
 use super::{Connection, Side};
@@ -151,13 +151,14 @@ impl Connection {
                     .params()
                     .decode()
                     .map_err(|error| ErrorObject::invalid_params(format!("subscriptions/listen: {error}")))?;
-                let uris = params.notifications.resource_subscriptions.as_ref().map_or(0, Vec::len);
-                if self.requests.subscriptions >= self.requests.subscription_limit || uris > self.limits.subscribed_uris
-                {
-                    return Err(retryable("too many subscriptions, or too many URIs in one".into()));
+                let filter = params.notifications;
+                self.check_filter(&filter, peer)?;
+                let filter = self.known_of(filter);
+                let is_long = longest_list(&filter) > self.limits.subscribed_uris;
+                if self.requests.subscriptions >= self.requests.subscription_limit || is_long {
+                    return Err(retryable("too many subscriptions, or too long a list in one".into()));
                 }
-                self.check_filter(&params.notifications, peer)?;
-                Effect::Listen(params.notifications)
+                Effect::Listen(filter)
             }
             _ => Effect::None,
         })

@@ -218,3 +218,55 @@ fn a_result_of_an_extension_needs_both_sides() {
         }
     }
 }
+
+/// "−32021 … `taskIds` from a client that has not declared it": however the server itself has declared the extension for tasks.
+#[test]
+fn a_server_that_only_declares_tasks_guards_them() {
+    let mut config = dual_server();
+    config.capabilities.extensions = json!({TASKS_EXTENSION: {}}).as_object().cloned();
+    let mut server = Node::server(config);
+    for (method, params) in
+        [("tasks/get", json!({"taskId": "t"})), ("subscriptions/listen", json!({"notifications": {"taskIds": ["t"]}}))]
+    {
+        server.tell(&modern(1, method, params));
+        assert_eq!(refused(&mut server, &json!(1)), -32021, "{method}");
+    }
+}
+
+/// A server without the extension for tasks tells of none, whatever its application allows.
+#[test]
+fn tasks_are_not_granted_without_their_extension() {
+    let mut server = Node::server(dual_server());
+    let filter = json!({"toolsListChanged": true, "taskIds": ["t"]});
+    server.tell(&modern(1, "subscriptions/listen", json!({"notifications": filter})));
+    let (id, ..) = server.take_request();
+    let granted: SubscriptionFilter = serde_json::from_value(filter).unwrap();
+    server.step(|conn, now| conn.grant(now, id, &granted)).unwrap();
+    assert_eq!(answer(&mut server)["params"]["notifications"], json!({"toolsListChanged": true}));
+}
+
+/// `Limits::subscribed_uris` bounds every list of a filter, and what nobody knows of it is not kept: each subscription stays
+/// open for as long as its client likes.
+#[test]
+fn every_list_of_a_filter_is_bounded() {
+    let mut config = dual_server().with_extension(skills()).with_extension(Extension::tasks());
+    config.limits.subscribed_uris = 2;
+    let mut server = Node::server(config);
+    let both = json!({"extensions": {SKILLS: {}, TASKS_EXTENSION: {}}});
+    for list in ["resourceSubscriptions", "taskIds", "skillNames"] {
+        for (entries, refusal) in [(json!(["a", "b"]), None), (json!(["a", "b", "c"]), Some(-32603))] {
+            let filter = json!({list: entries, "unknown": "x".repeat(10_000)});
+            server.tell(&modern_with(&json!(1), "subscriptions/listen", json!({"notifications": filter}), &both));
+            match refusal {
+                Some(code) => assert_eq!(refused(&mut server, &json!(1)), code, "{list}"),
+                None => {
+                    let (id, ..) = server.take_request();
+                    server.conn.drain_lines(&mut Vec::new(), usize::MAX);
+                    assert!(server.conn.freeze().unwrap().len() < 5000, "what is unknown is not kept");
+                    server.respond(id, &json!({})).unwrap();
+                    server.frames();
+                }
+            }
+        }
+    }
+}
