@@ -142,6 +142,11 @@ impl Calls {
         self.open.is_empty()
     }
 
+    /// Whether the peer owes us an answer, be it to a request of somebody else's in our name.
+    pub(super) fn await_peer(&self) -> bool {
+        !self.open.is_empty() || !self.reserved.is_empty()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.open.len() >= self.limit
     }

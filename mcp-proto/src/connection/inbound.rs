@@ -67,7 +67,7 @@ impl Connection {
             return Err(retryable(format!("{asked:.100} came too late: this side is closing the connection")));
         }
         let must_wait = self.requests.has_no_place() && asked != "subscriptions/listen";
-        if must_wait && (self.requests.is_full() || !self.calls.is_empty()) {
+        if must_wait && (self.requests.is_full() || self.calls.await_peer()) {
             // While we wait for the peer ourselves, nothing of it may wait for a place: both could wait for ever.
             self.stats.refused += 1;
             return Err(retryable(format!("{asked:.100} was refused: too many requests are in work")));
