@@ -126,7 +126,7 @@ pub enum Why {
     NotInThisRevision,
     /// The peer did not declare the capability that this method needs.
     PeerLacks,
-    /// We did not declare the capability that this notification needs.
+    /// We did not declare the capability or the extension that this needs.
     WeLack,
     /// It is of a kind that is told on subscriptions only, and this is none, or none for that.
     NotAsked,

@@ -168,7 +168,7 @@ impl Connection {
 
     /// What of `asked` may be granted at all. The rest is not kept.
     pub(super) fn known_of(&self, mut asked: SubscriptionFilter) -> SubscriptionFilter {
-        let fields = || self.extensions().iter().flat_map(|extension| &extension.filter_fields);
+        let fields = || self.extensions().flat_map(|extension| &extension.filter_fields);
         asked.extra = fields().filter_map(|field| asked.extra.remove_entry(field)).collect();
         asked.task_ids.take_if(|_| !self.tells_of_tasks());
         asked
@@ -181,7 +181,7 @@ impl Connection {
     /// What of `asked` is told if the application allows `granted`.
     pub(super) fn grant_of(&self, asked: &SubscriptionFilter, granted: &SubscriptionFilter) -> SubscriptionFilter {
         let mut both = asked.intersection(granted);
-        for field in self.extensions().iter().flat_map(|extension| &extension.filter_fields) {
+        for field in self.extensions().flat_map(|extension| &extension.filter_fields) {
             if let (Some(asked), Some(granted)) = (asked.extra.get(field), granted.extra.get(field))
                 && let Some(shared) = shared(asked, granted)
             {
@@ -201,6 +201,9 @@ impl Connection {
         if let Some((extension, sender)) = extension {
             if !self.is_ours(sender) {
                 return Err(Why::NotInThisRevision);
+            }
+            if !self.declares(&extension.id) {
+                return Err(Why::WeLack);
             }
             let peer = within.map_or(self.peer(), |id| self.requests.peer(id));
             if peer.is_some_and(|peer| !peer.has_extension(&extension.id)) {
@@ -252,17 +255,31 @@ fn shared(asked: &Value, granted: &Value) -> Option<Value> {
 const TASK_IDS: &str = "taskIds";
 
 impl Connection {
-    pub(super) fn extensions(&self) -> &[Extension] {
+    /// Those that this side declares.
+    pub(super) fn extensions(&self) -> impl Iterator<Item = &Extension> {
+        self.known_extensions().iter().filter(|known| self.declares(&known.id))
+    }
+
+    fn known_extensions(&self) -> &[Extension] {
         match &self.side {
             Side::Client(config) => &config.extensions,
             Side::Server(config) => &config.extensions,
         }
     }
 
-    /// The extension of ours that adds this method, and who may send it.
+    /// Whether it is on here: capabilities that are set after [`with_extension`](ClientConfig::with_extension) may lack it.
+    pub(super) fn declares(&self, id: &str) -> bool {
+        let declared = match &self.side {
+            Side::Client(config) => &config.capabilities.extensions,
+            Side::Server(config) => &config.capabilities.extensions,
+        };
+        declared.as_ref().is_some_and(|declared| declared.contains_key(id))
+    }
+
+    /// The extension that adds this method, be it on or off, and who may send it.
     pub(super) fn extension_of(&self, method: &str) -> Option<(&Extension, Sender)> {
         let adds = |extension: &Extension| extension.methods.iter().find(|(added, _)| added == method).map(|it| it.1);
-        self.extensions().iter().find_map(|extension| Some((extension, adds(extension)?)))
+        self.known_extensions().iter().find_map(|extension| Some((extension, adds(extension)?)))
     }
 
     /// Whether a result of this type is one of an extension that `peer` has as well.
@@ -272,7 +289,7 @@ impl Connection {
             let declared = peer.is_some_and(|peer| peer.has_extension(&extension.id));
             declared && extension.result_types.iter().any(|known| known == result_type)
         };
-        !is_its_own && self.extensions().iter().any(adds)
+        !is_its_own && self.extensions().any(adds)
     }
 
     /// Whether `peer` may send a request of an extension of ours; the error that answers it if not.
@@ -290,7 +307,7 @@ impl Connection {
             return Err(ErrorObject::missing_client_capability(required));
         }
         let Some((extension, sender)) = self.extension_of(method) else { return Ok(()) };
-        if self.is_ours(sender) && sender != Sender::Both {
+        if !self.declares(&extension.id) || self.is_ours(sender) && sender != Sender::Both {
             return Err(ErrorObject::method_not_found(method));
         }
         if peer.is_some_and(|peer| peer.has_extension(&extension.id)) {

@@ -270,3 +270,37 @@ fn every_list_of_a_filter_is_bounded() {
         }
     }
 }
+
+/// "Disabled by default": what the side itself does not declare, for its capabilities were set afterwards, is off in both
+/// directions.
+#[test]
+fn an_extension_that_is_not_declared_is_off() {
+    let mut config = dual_server().with_extension(skills());
+    config.capabilities.extensions = None;
+    let mut server = Node::server(config);
+    server.tell(&modern_with(&json!(1), "skills/list", json!({}), &declares(SKILLS)));
+    assert_eq!(refused(&mut server, &json!(1)), -32601);
+    let asked = json!({"notifications": {"skillNames": ["b"]}});
+    server.tell(&modern_with(&json!(2), "subscriptions/listen", asked.clone(), &declares(SKILLS)));
+    let (id, ..) = server.take_request();
+    let granted: SubscriptionFilter = serde_json::from_value(asked["notifications"].clone()).unwrap();
+    server.step(|conn, now| conn.grant(now, id, &granted)).unwrap();
+    assert_eq!(answer(&mut server)["params"]["notifications"], json!({}));
+    let changed = body("notifications/skills/changed", &json!({}));
+    assert_eq!(server.notify(&changed, Scope::Within(id)).unwrap_err().why, Why::WeLack);
+
+    let mut config = dual_client().with_extension(skills());
+    config.capabilities.extensions = None;
+    let mut client = Node::client(config);
+    let id = answer(&mut client)["id"].clone();
+    let mut found = discovered(&id, &["2026-07-28"]);
+    found["result"]["capabilities"]["extensions"] = json!({SKILLS: {}});
+    client.tell(&found);
+    client.events();
+    let sent = client.request(&body("skills/list", &json!({})), &CallOptions::default());
+    assert_eq!(sent.unwrap_err().why, Why::WeLack);
+    client.ask("tools/list", &json!({}));
+    let id = answer(&mut client)["id"].clone();
+    client.tell(&json!({"jsonrpc": "2.0", "id": id, "result": {"resultType": "skill"}}));
+    assert!(matches!(take_end(&mut client).1, Err(RequestError::InvalidResult(_))));
+}
