@@ -134,6 +134,7 @@ impl Requests {
         self.by_wire = live.map(|(id, request)| ((request.origin, request.wire.clone()), *id)).collect();
         self.subscriptions = self.open.values().filter(|it| matches!(it.effect, Effect::Listen(_))).count();
         self.parked_bytes = self.parked.iter().map(|parked| parked.message.size()).sum();
+        self.forget_old_tasks();
     }
 
     /// Leaves out what [`restore`](Self::restore) knows: requests of the legacy era are all of the session's peer.
@@ -225,7 +226,11 @@ impl Requests {
             self.waiting_progress.insert(id);
         }
         self.tasks.insert(id, request);
-        if self.tasks.len() > self.task_limit {
+        self.forget_old_tasks();
+    }
+
+    fn forget_old_tasks(&mut self) {
+        while self.tasks.len() > self.task_limit {
             self.tasks.pop_first();
         }
     }

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::connection::{CallOptions, Event, InboundId, OutboundId, RespondError, ResultKind, ServerConfig, Wanted};
+use crate::connection::{
+    CallOptions, Connection, Event, InboundId, OutboundId, RespondError, ResultKind, ServerConfig, Wanted,
+};
 use crate::model::ProtocolVersion::{self, V2025_06_18, V2025_11_25};
 use crate::model::{Progress, TasksCapability};
 
@@ -106,6 +108,28 @@ fn tasks_that_report_are_bounded() {
     server.frames();
     let told = ids.iter().map(|id| server.progress(*id, &Progress::new(1)));
     assert_eq!(told.collect::<std::vec::Vec<_>>(), [Err(RespondError::Gone), Err(RespondError::Gone), Ok(()), Ok(())]);
+}
+
+/// Nor does one that has moved to a node with a lower limit.
+#[test]
+fn tasks_that_report_are_bounded_on_another_node() {
+    let mut config = server_config();
+    with_tasks(&mut config);
+    let mut server = Node::server_in(V2025_11_25, |it| *it = config.clone());
+    let mut ids = std::vec::Vec::new();
+    for wire in 0..3 {
+        server.tell(&json!({"jsonrpc": "2.0", "id": wire, "method": "tools/call",
+            "params": {"name": "t", "task": {}, "_meta": {"progressToken": wire}}}));
+        let (id, ..) = server.take_request();
+        become_task(&mut server, id).unwrap();
+        ids.push(id);
+    }
+    server.frames();
+    config.limits.tasks = 1;
+    let frozen = server.conn.freeze().unwrap();
+    let mut moved = Connection::thaw_server(std::sync::Arc::new(config), &frozen, server.now).unwrap();
+    let told = ids.iter().map(|id| moved.progress(server.now, *id, Progress::new(1)).is_ok());
+    assert_eq!(told.collect::<std::vec::Vec<_>>(), [false, false, true]);
 }
 
 fn call_as_task() -> (Node, OutboundId, Value) {
