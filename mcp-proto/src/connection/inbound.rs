@@ -218,7 +218,11 @@ impl Connection {
             return self.end_call(call, Err(RequestError::Cancelled));
         }
         let Some(id) = self.requests.by_wire.remove(&key) else {
-            self.stats.dropped += self.output.drop_reply_to(key.0, &json_text(&key.1)) as u64;
+            let dropped = self.output.drop_reply_to(key.0, &json_text(&key.1));
+            self.stats.dropped += dropped as u64;
+            if dropped > 0 {
+                self.requests.forget_task_of(&key);
+            }
             return;
         };
         let Some(request) = self.requests.open.get_mut(&id) else { return };

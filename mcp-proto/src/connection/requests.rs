@@ -229,6 +229,15 @@ impl Requests {
         self.forget_old_tasks();
     }
 
+    /// Of a task that its client will never hear of nothing is reported.
+    pub(super) fn forget_task_of(&mut self, key: &(Origin, RequestId)) {
+        // An id may be used again after its answer, so the latest is meant.
+        let of_key = |task: &Request| task.origin == key.0 && task.wire == key.1;
+        if let Some(id) = self.tasks.iter().rev().find(|(_, task)| of_key(task)).map(|(id, _)| *id) {
+            self.tasks.remove(&id);
+        }
+    }
+
     fn forget_old_tasks(&mut self) {
         while self.tasks.len() > self.task_limit {
             self.tasks.pop_first();

@@ -132,6 +132,18 @@ fn tasks_that_report_are_bounded_on_another_node() {
     assert_eq!(told.collect::<std::vec::Vec<_>>(), [false, false, true]);
 }
 
+/// A client that cancels before the reply has left hears nothing more of it: no reply, and no progress either.
+#[test]
+fn a_request_that_is_cancelled_before_its_task_is_told_reports_no_more() {
+    let params = json!({"name": "t", "task": {}, "_meta": {"progressToken": "p"}});
+    let (mut server, id) = asked(V2025_11_25, params, with_tasks);
+    become_task(&mut server, id).unwrap();
+    server.tell(&cancelled(&json!(1)));
+    assert!(server.conn.freeze().is_ok(), "the reply is dropped");
+    assert_eq!(server.progress(id, &Progress::new(1)), Err(RespondError::Gone));
+    assert!(server.frames().is_empty());
+}
+
 fn call_as_task() -> (Node, OutboundId, Value) {
     let mut client = Node::client_in(V2025_11_25, |_| {});
     let options = CallOptions { progress: Wanted::Yes, ..CallOptions::default() };
