@@ -155,7 +155,7 @@ impl Connection {
                 self.check_filter(&filter, peer)?;
                 let filter = self.known_of(filter);
                 let is_long = longest_list(&filter) > self.limits.subscribed_uris;
-                if self.requests.subscriptions >= self.requests.subscription_limit || is_long {
+                if self.requests.has_no_subscription() || is_long {
                     return Err(retryable("too many subscriptions, or too long a list in one".into()));
                 }
                 Effect::Listen(filter)

@@ -24,6 +24,9 @@ pub(super) struct Requests {
     /// How many of `open` are subscriptions, which have a limit of their own.
     #[serde(skip)]
     pub(super) subscriptions: usize,
+    /// The bytes of their filters, as JSON.
+    #[serde(skip)]
+    pub(super) subscribed_bytes: usize,
     /// Requests of 2025-11-25 that have become tasks: their progress goes on until `release`. Bounded; the oldest goes first.
     pub(super) tasks: BTreeMap<InboundId, Request>,
     /// Those whose progress waits for room in the output.
@@ -95,6 +98,15 @@ pub(super) enum Effect {
     Listen(#[serde(with = "super::freeze::text")] SubscriptionFilter),
 }
 
+impl Effect {
+    fn filter_size(&self) -> usize {
+        match self {
+            Self::Listen(filter) => serde_json::to_string(filter).map_or(0, |text| text.len()),
+            _ => 0,
+        }
+    }
+}
+
 impl Request {
     pub(super) fn may_require_input(&self) -> bool {
         self.version.era() == Era::Modern && self.effect == Effect::MayRequireInput
@@ -107,6 +119,7 @@ impl Requests {
             open: BTreeMap::new(),
             by_wire: BTreeMap::new(),
             subscriptions: 0,
+            subscribed_bytes: 0,
             tasks: BTreeMap::new(),
             waiting_progress: BTreeSet::new(),
             parked: VecDeque::new(),
@@ -133,6 +146,7 @@ impl Requests {
         let live = self.open.iter().filter(|(_, request)| !request.cancelled);
         self.by_wire = live.map(|(id, request)| ((request.origin, request.wire.clone()), *id)).collect();
         self.subscriptions = self.open.values().filter(|it| matches!(it.effect, Effect::Listen(_))).count();
+        self.subscribed_bytes = self.open.values().map(|it| it.effect.filter_size()).sum();
         self.parked_bytes = self.parked.iter().map(|parked| parked.message.size()).sum();
         self.forget_old_tasks();
     }
@@ -163,6 +177,11 @@ impl Requests {
 
     pub(super) fn has_no_place(&self) -> bool {
         self.open.len() - self.subscriptions >= self.limit
+    }
+
+    /// Whether no further subscription can be taken.
+    pub(super) fn has_no_subscription(&self) -> bool {
+        self.subscriptions >= self.subscription_limit || self.subscribed_bytes > self.parked_limit
     }
 
     /// One that can still be answered.
@@ -257,6 +276,7 @@ impl Requests {
         self.parked.clear();
         self.parked_bytes = 0;
         self.subscriptions = 0;
+        self.subscribed_bytes = 0;
         self.tasks.clear();
         self.waiting_progress.clear();
         let open = core::mem::take(&mut self.open);
@@ -281,6 +301,7 @@ impl Requests {
         let id = InboundId(self.next);
         self.next += 1;
         self.subscriptions += usize::from(matches!(request.effect, Effect::Listen(_)));
+        self.subscribed_bytes += request.effect.filter_size();
         self.by_wire.insert((request.origin, request.wire.clone()), id);
         self.open.insert(id, request);
         id
@@ -289,6 +310,7 @@ impl Requests {
     pub(super) fn remove(&mut self, id: InboundId) -> Option<Request> {
         let request = self.open.remove(&id)?;
         self.subscriptions -= usize::from(matches!(request.effect, Effect::Listen(_)));
+        self.subscribed_bytes -= request.effect.filter_size();
         self.waiting_progress.remove(&id);
         Some(request)
     }
