@@ -136,10 +136,16 @@ impl Calls {
         (self.limit, self.task_limit) = (limits.outbound_requests, limits.tasks);
         let on_wire = self.open.iter().filter(|(_, call)| call.is_on_wire());
         self.by_wire = on_wire.map(|(id, call)| (call.wire, *id)).collect();
+        self.forget_old_tasks();
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Whether the peer owes us an answer, be it to a request of somebody else's in our name.
+    pub(super) fn await_peer(&self) -> bool {
+        !self.open.is_empty() || !self.reserved.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -229,7 +235,11 @@ impl Calls {
     /// Keeps a call that has become a task, so that its progress still finds it.
     pub(super) fn keep_task(&mut self, wire: i64, task: TaskCall) {
         self.tasks.insert(wire, task);
-        if self.tasks.len() > self.task_limit {
+        self.forget_old_tasks();
+    }
+
+    fn forget_old_tasks(&mut self) {
+        while self.tasks.len() > self.task_limit {
             self.tasks.pop_first();
         }
     }

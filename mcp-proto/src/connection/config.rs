@@ -22,13 +22,13 @@ pub struct Limits {
     /// Requests of the peer in work at once, cancelled ones included until their handler has ended. Default 256. Each
     /// costs its id and a few hundred bytes.
     pub inbound_requests: usize,
-    /// Subscriptions of the peer open at once. Default 1024. Each costs its filter, and what has changed since it was last
-    /// told.
+    /// Subscriptions of the peer open at once. Default 1024. Each costs its filter twice, and what has changed since it was last
+    /// told; over `events` bytes of filters no further one is taken.
     pub subscriptions: usize,
-    /// URIs of one subscription, and of all `resources/subscribe` of a connection. Default 1024.
+    /// URIs of one subscription, entries of any other list of its filter, and URIs of all `resources/subscribe` of a connection. Default 1024.
     pub subscribed_uris: usize,
     /// Requests in either direction that have become tasks (2025-11-25) and whose progress still comes. Default 1024. Each costs
-    /// about 200 bytes; beyond it the oldest is forgotten.
+    /// its ids and about 200 bytes; beyond it the oldest is forgotten.
     pub tasks: usize,
     /// Our own requests open at once. Default 1024. Each costs about 200 bytes.
     pub outbound_requests: usize,

@@ -126,8 +126,10 @@ pub enum Why {
     NotInThisRevision,
     /// The peer did not declare the capability that this method needs.
     PeerLacks,
-    /// We did not declare the capability that this notification needs.
+    /// We did not declare the capability or the extension that this needs.
     WeLack,
+    /// It is of a kind that is told on subscriptions only, and this is none, or none for that.
+    NotAsked,
     /// The request that it belongs to is answered or cancelled.
     Gone,
     /// The core sends this by itself, or it is a result and no message.
@@ -145,6 +147,7 @@ impl fmt::Display for Why {
             Self::NotInThisRevision => "the negotiated protocol revision does not have this method on this side",
             Self::PeerLacks => "the peer did not declare the capability that this needs",
             Self::WeLack => "this side did not declare the capability that this needs",
+            Self::NotAsked => "no subscription asks for this here",
             Self::Gone => "the request that it belongs to is over",
             Self::NotYours => "the core sends this by itself, or it is a result and no message",
             Self::Closed => "the connection is closed",

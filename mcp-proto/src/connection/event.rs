@@ -99,6 +99,7 @@ pub struct CallOptions {
     /// The peer's request during whose handling this is asked. It ends with that one.
     pub within: Option<InboundId>,
     /// The user's keys of `_meta`.
+    #[serde(with = "super::freeze::text")]
     pub meta: Meta,
     /// From which severity on log messages about this request are wanted; modern era only, where nothing is logged without.
     pub log_level: Option<LoggingLevel>,
@@ -198,6 +199,7 @@ pub enum ResultKind {
 #[non_exhaustive]
 pub struct Peer {
     /// Its name and version.
+    #[serde(with = "super::freeze::text")]
     pub info: Implementation,
     /// What it offers.
     pub capabilities: PeerCapabilities,
@@ -209,9 +211,9 @@ pub struct Peer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum PeerCapabilities {
     /// It is a client.
-    Client(ClientCapabilities),
+    Client(#[serde(with = "super::freeze::text")] ClientCapabilities),
     /// It is a server.
-    Server(ServerCapabilities),
+    Server(#[serde(with = "super::freeze::text")] ServerCapabilities),
 }
 
 /// The facts that go with a request of the peer.

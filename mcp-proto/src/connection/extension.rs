@@ -6,13 +6,16 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::event::{Peer, PeerCapabilities};
+use super::error::Why;
+use super::event::{InboundId, Peer, PeerCapabilities};
 use super::{ClientConfig, Connection, ServerConfig, Side};
-use crate::jsonrpc::ErrorObject;
+use crate::jsonrpc::{Body, ErrorObject};
 use crate::model::{
-    Capability, ClientCapabilities, Era, ProtocolVersion, Sender, SubscriptionFilter, TASKS_EXTENSION, method_rule,
+    Capability, ClientCapabilities, Era, ProtocolVersion, Sender, SubscriptionFilter, TASKS_EXTENSION, Union,
+    method_rule,
 };
 
 /// An extension that this side supports, and what it adds to the protocol.
@@ -155,13 +158,30 @@ impl Connection {
                 return Err(ErrorObject::missing_client_capability(extension.required()));
             }
         }
+        let lacks_tasks = !peer.is_some_and(|peer| peer.has_extension(TASKS_EXTENSION));
+        if asked.task_ids.is_some() && self.tells_of_tasks() && lacks_tasks {
+            let required = ClientCapabilities::of(Capability::TasksExtension);
+            return Err(ErrorObject::missing_client_capability(required));
+        }
         Ok(())
+    }
+
+    /// What of `asked` may be granted at all. The rest is not kept.
+    pub(super) fn known_of(&self, mut asked: SubscriptionFilter) -> SubscriptionFilter {
+        let fields = || self.extensions().flat_map(|extension| &extension.filter_fields);
+        asked.extra = fields().filter_map(|field| asked.extra.remove_entry(field)).collect();
+        asked.task_ids.take_if(|_| !self.tells_of_tasks());
+        asked
+    }
+
+    fn tells_of_tasks(&self) -> bool {
+        matches!(&self.side, Side::Server(config) if config.capabilities.offers(Capability::TasksExtension))
     }
 
     /// What of `asked` is told if the application allows `granted`.
     pub(super) fn grant_of(&self, asked: &SubscriptionFilter, granted: &SubscriptionFilter) -> SubscriptionFilter {
         let mut both = asked.intersection(granted);
-        for field in self.extensions().iter().flat_map(|extension| &extension.filter_fields) {
+        for field in self.extensions().flat_map(|extension| &extension.filter_fields) {
             if let (Some(asked), Some(granted)) = (asked.extra.get(field), granted.extra.get(field))
                 && let Some(shared) = shared(asked, granted)
             {
@@ -170,6 +190,55 @@ impl Connection {
         }
         both
     }
+}
+
+/// Notifications.
+impl Connection {
+    /// Whether this notification of an extension may be sent: the extension is active for whom it goes to, and on a
+    /// subscription it is of a kind that was granted.
+    pub(super) fn may_tell(&self, body: &Body, within: Option<InboundId>) -> Result<(), Why> {
+        let extension = self.extension_of(body.method());
+        if let Some((extension, sender)) = extension {
+            if !self.is_ours(sender) {
+                return Err(Why::NotInThisRevision);
+            }
+            if !self.declares(&extension.id) {
+                return Err(Why::WeLack);
+            }
+            let peer = within.map_or(self.peer(), |id| self.requests.peer(id));
+            if peer.is_some_and(|peer| !peer.has_extension(&extension.id)) {
+                return Err(Why::PeerLacks);
+            }
+        }
+        let is_task = body.method() == "notifications/tasks";
+        match within.and_then(|id| self.changes.granted(id)) {
+            Some(granted) if is_task => {
+                let task = body.params::<AboutTask>().map(|params| params.task_id);
+                let told = granted.task_ids.as_ref().zip(task).is_some_and(|(ids, task)| ids.contains(&task));
+                if told { Ok(()) } else { Err(Why::NotAsked) }
+            }
+            Some(granted) => {
+                let fields = extension.map(|(extension, _)| &extension.filter_fields).into_iter().flatten();
+                let told = body.level().is_some() || fields.into_iter().any(|field| granted.extra.contains_key(field));
+                if told { Ok(()) } else { Err(Why::NotAsked) }
+            }
+            None if is_task => Err(Why::NotAsked),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct AboutTask {
+    #[serde(rename = "taskId")]
+    task_id: String,
+}
+
+/// How many entries the longest list of a filter has.
+pub(super) fn longest_list(filter: &SubscriptionFilter) -> usize {
+    let lists = [&filter.resource_subscriptions, &filter.task_ids].into_iter().flatten().map(Vec::len);
+    let of_extensions = filter.extra.values().filter_map(Value::as_array).map(Vec::len);
+    lists.chain(of_extensions).max().unwrap_or(0)
 }
 
 /// What stands in both: of lists the common entries, of anything else the value if it is the same.
@@ -186,17 +255,41 @@ fn shared(asked: &Value, granted: &Value) -> Option<Value> {
 const TASK_IDS: &str = "taskIds";
 
 impl Connection {
-    pub(super) fn extensions(&self) -> &[Extension] {
+    /// Those that this side declares.
+    pub(super) fn extensions(&self) -> impl Iterator<Item = &Extension> {
+        self.known_extensions().iter().filter(|known| self.declares(&known.id))
+    }
+
+    fn known_extensions(&self) -> &[Extension] {
         match &self.side {
             Side::Client(config) => &config.extensions,
             Side::Server(config) => &config.extensions,
         }
     }
 
-    /// The extension of ours that adds this method, and who may send it.
+    /// Whether it is on here: capabilities that are set after [`with_extension`](ClientConfig::with_extension) may lack it.
+    pub(super) fn declares(&self, id: &str) -> bool {
+        let declared = match &self.side {
+            Side::Client(config) => &config.capabilities.extensions,
+            Side::Server(config) => &config.capabilities.extensions,
+        };
+        declared.as_ref().is_some_and(|declared| declared.contains_key(id))
+    }
+
+    /// The extension that adds this method, be it on or off, and who may send it.
     pub(super) fn extension_of(&self, method: &str) -> Option<(&Extension, Sender)> {
         let adds = |extension: &Extension| extension.methods.iter().find(|(added, _)| added == method).map(|it| it.1);
-        self.extensions().iter().find_map(|extension| Some((extension, adds(extension)?)))
+        self.known_extensions().iter().find_map(|extension| Some((extension, adds(extension)?)))
+    }
+
+    /// Whether a result of this type is one of an extension that `peer` has as well.
+    pub(super) fn may_answer_with(&self, result_type: &str, peer: Option<&Peer>) -> bool {
+        let is_its_own = ProtocolVersion::V2026_07_28.has_variant(Union::ResultType, result_type).is_some();
+        let adds = |extension: &Extension| {
+            let declared = peer.is_some_and(|peer| peer.has_extension(&extension.id));
+            declared && extension.result_types.iter().any(|known| known == result_type)
+        };
+        !is_its_own && self.extensions().any(adds)
     }
 
     /// Whether `peer` may send a request of an extension of ours; the error that answers it if not.
@@ -214,7 +307,7 @@ impl Connection {
             return Err(ErrorObject::missing_client_capability(required));
         }
         let Some((extension, sender)) = self.extension_of(method) else { return Ok(()) };
-        if self.is_ours(sender) && sender != Sender::Both {
+        if !self.declares(&extension.id) || self.is_ours(sender) && sender != Sender::Both {
             return Err(ErrorObject::method_not_found(method));
         }
         if peer.is_some_and(|peer| peer.has_extension(&extension.id)) {

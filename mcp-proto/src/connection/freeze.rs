@@ -265,6 +265,29 @@ pub(super) mod kept {
     }
 }
 
+/// A value that may nest as deep as its sender liked: as a text of its own, since the state around it would make it deeper
+/// than JSON is read.
+pub(super) mod text {
+    use alloc::string::String;
+
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(in crate::connection) fn serialize<T: Serialize, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serde_json::to_string(value).map_err(S::Error::custom)?.serialize(serializer)
+    }
+
+    pub(in crate::connection) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        serde_json::from_str(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
 /// A number that must come back to the bit, which the text of a fraction does not promise.
 pub(super) mod bits {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -3,18 +3,18 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use serde_json::json;
 
 use super::error::{RequestError, RespondError, Rule};
 use super::event::{About, Event, InboundId, Meta, Origin, Peer, RequestMeta, ResultKind};
+use super::extension::longest_list;
 use super::lifecycle::{Phase, Terms};
 use super::requests::{Effect, Parked, Request};
 use super::{Connection, Side};
 use crate::jsonrpc::{Body, ErrorCode, ErrorObject, Fault, Message, ProgressToken, RequestId, Tail, refusal};
 use crate::model::{
-    CancelledParams, Era, ListenParams, MAY_REQUIRE_INPUT, ProtocolVersion, RequestMetaObject, Union, meta_key,
+    CancelledParams, Era, ListenParams, MAY_REQUIRE_INPUT, ProtocolVersion, RequestMetaObject, meta_key,
 };
 
 /// What comes in.
@@ -67,7 +67,7 @@ impl Connection {
             return Err(retryable(format!("{asked:.100} came too late: this side is closing the connection")));
         }
         let must_wait = self.requests.has_no_place() && asked != "subscriptions/listen";
-        if must_wait && (self.requests.is_full() || !self.calls.is_empty()) {
+        if must_wait && (self.requests.is_full() || self.calls.await_peer()) {
             // While we wait for the peer ourselves, nothing of it may wait for a place: both could wait for ever.
             self.stats.refused += 1;
             return Err(retryable(format!("{asked:.100} was refused: too many requests are in work")));
@@ -151,13 +151,14 @@ impl Connection {
                     .params()
                     .decode()
                     .map_err(|error| ErrorObject::invalid_params(format!("subscriptions/listen: {error}")))?;
-                let uris = params.notifications.resource_subscriptions.as_ref().map_or(0, Vec::len);
-                if self.requests.subscriptions >= self.requests.subscription_limit || uris > self.limits.subscribed_uris
-                {
-                    return Err(retryable("too many subscriptions, or too many URIs in one".into()));
+                let filter = params.notifications;
+                self.check_filter(&filter, peer)?;
+                let filter = self.known_of(filter);
+                let is_long = longest_list(&filter) > self.limits.subscribed_uris;
+                if self.requests.has_no_subscription() || is_long {
+                    return Err(retryable("too many subscriptions, or too long a list in one".into()));
                 }
-                self.check_filter(&params.notifications, peer)?;
-                Effect::Listen(params.notifications)
+                Effect::Listen(filter)
             }
             _ => Effect::None,
         })
@@ -217,7 +218,11 @@ impl Connection {
             return self.end_call(call, Err(RequestError::Cancelled));
         }
         let Some(id) = self.requests.by_wire.remove(&key) else {
-            self.stats.dropped += self.output.drop_reply_to(key.0, &json_text(&key.1)) as u64;
+            let dropped = self.output.drop_reply_to(key.0, &json_text(&key.1));
+            self.stats.dropped += dropped as u64;
+            if dropped > 0 {
+                self.requests.forget_task_of(&key);
+            }
             return;
         };
         let Some(request) = self.requests.open.get_mut(&id) else { return };
@@ -257,7 +262,7 @@ impl Connection {
         }
         let kind = match (kind, request.version.rules().result_type) {
             (ResultKind::Complete, _) => "complete",
-            (ResultKind::Other(kind), true) if !is_of_the_protocol(kind) => kind,
+            (ResultKind::Other(kind), true) if self.may_answer_with(kind, request.peer.as_deref()) => kind,
             (ResultKind::InputRequired, _) if request.may_require_input() => "input_required",
             (ResultKind::Task, _) if request.may_be_task => "task",
             _ => return Err(RespondError::NotInThisRevision),
@@ -367,11 +372,6 @@ impl Connection {
             self.calls.resume(self.now);
         }
     }
-}
-
-/// Whether a result type is one of the protocol's own, which have kinds of their own.
-fn is_of_the_protocol(kind: &str) -> bool {
-    ProtocolVersion::V2026_07_28.has_variant(Union::ResultType, kind).is_some()
 }
 
 /// The error for a request that may be sent again.

@@ -446,7 +446,7 @@ impl Connection {
     pub fn wants_input(&self) -> bool {
         let ended = self.closed || self.input_ended;
         let output_stuck = self.is_server() && self.output.is_full();
-        let saturated = self.requests.is_full() && self.calls.is_empty();
+        let saturated = self.requests.is_full() && !self.calls.await_peer();
         !(ended || output_stuck || saturated || self.events.is_full())
     }
 

@@ -194,6 +194,9 @@ impl Connection {
             if !self.is_ours(sender) {
                 return Err(Why::NotInThisRevision);
             }
+            if !self.declares(&extension.id) {
+                return Err(Why::WeLack);
+            }
             if self.peer().is_some_and(|peer| !peer.has_extension(&extension.id)) {
                 return Err(Why::PeerLacks);
             }
@@ -228,7 +231,7 @@ impl Connection {
             _ => return Err(Why::NotReady),
         }
         let Some(version) = asker.or(self.version()) else { return Ok(()) };
-        let Some(rule) = method_rule(body.method(), version) else { return Ok(()) };
+        let Some(rule) = method_rule(body.method(), version) else { return self.may_tell(body, within) };
         let rule = rule.map_err(|_| Why::NotInThisRevision)?;
         let declared = match &self.side {
             Side::Client(config) => config.capabilities.offers(rule.needs),
@@ -239,7 +242,7 @@ impl Connection {
         } else if BY_SUBSCRIPTION.contains(&body.method()) && version.era() == Era::Modern {
             Err(Why::NotYours)
         } else if declared {
-            Ok(())
+            self.may_tell(body, within)
         } else {
             Err(Why::WeLack)
         }
@@ -295,12 +298,11 @@ impl Connection {
 
     /// What a result is. In the legacy era every result is complete, whatever it says of itself.
     fn result_kind(&mut self, id: OutboundId, message: &Message) -> Result<ResultKind, Fault> {
-        let (Side::Client(config), Some(Era::Modern)) = (&self.side, self.era()) else {
+        let (Side::Client(_), Some(Era::Modern)) = (&self.side, self.era()) else {
             let may_be_task = self.calls.open.get(&id).is_some_and(|call| call.may_become_task);
             return Ok(if may_be_task { self.task_result_kind(id, message) } else { ResultKind::Complete });
         };
-        let is_known =
-            |name: &str| config.extensions.iter().any(|it| it.result_types.iter().any(|known| known == name));
+        let is_known = |name: &str| self.extensions().any(|it| it.result_types.iter().any(|known| known == name));
         Ok(match message.result_type() {
             None | Some("complete") => ResultKind::Complete,
             Some("input_required") => ResultKind::InputRequired,

@@ -198,7 +198,11 @@ fn size(event: &Event) -> usize {
         Event::Request { message, .. }
         | Event::Notification { message, .. }
         | Event::Stray { message }
+        | Event::Routed { message }
         | Event::Response { result: Ok((_, message)), .. } => message.size(),
+        Event::InputRequired { requests, .. } => {
+            requests.iter().map(|(key, question)| size_of::<String>() + key.len() + question.size()).sum()
+        }
         Event::Response { result: Err(RequestError::Rpc(error)), .. } => {
             error.message.len() + error.data.as_ref().map_or(0, value_size) + members_size(&error.extra)
         }

@@ -24,6 +24,9 @@ pub(super) struct Requests {
     /// How many of `open` are subscriptions, which have a limit of their own.
     #[serde(skip)]
     pub(super) subscriptions: usize,
+    /// The bytes of their filters, as JSON.
+    #[serde(skip)]
+    pub(super) subscribed_bytes: usize,
     /// Requests of 2025-11-25 that have become tasks: their progress goes on until `release`. Bounded; the oldest goes first.
     pub(super) tasks: BTreeMap<InboundId, Request>,
     /// Those whose progress waits for room in the output.
@@ -92,7 +95,16 @@ pub(super) enum Effect {
     /// Its result ends such a subscription.
     Unsubscribe(String),
     /// It is a subscription itself.
-    Listen(SubscriptionFilter),
+    Listen(#[serde(with = "super::freeze::text")] SubscriptionFilter),
+}
+
+impl Effect {
+    fn filter_size(&self) -> usize {
+        match self {
+            Self::Listen(filter) => serde_json::to_string(filter).map_or(0, |text| text.len()),
+            _ => 0,
+        }
+    }
 }
 
 impl Request {
@@ -107,6 +119,7 @@ impl Requests {
             open: BTreeMap::new(),
             by_wire: BTreeMap::new(),
             subscriptions: 0,
+            subscribed_bytes: 0,
             tasks: BTreeMap::new(),
             waiting_progress: BTreeSet::new(),
             parked: VecDeque::new(),
@@ -133,7 +146,9 @@ impl Requests {
         let live = self.open.iter().filter(|(_, request)| !request.cancelled);
         self.by_wire = live.map(|(id, request)| ((request.origin, request.wire.clone()), *id)).collect();
         self.subscriptions = self.open.values().filter(|it| matches!(it.effect, Effect::Listen(_))).count();
+        self.subscribed_bytes = self.open.values().map(|it| it.effect.filter_size()).sum();
         self.parked_bytes = self.parked.iter().map(|parked| parked.message.size()).sum();
+        self.forget_old_tasks();
     }
 
     /// Leaves out what [`restore`](Self::restore) knows: requests of the legacy era are all of the session's peer.
@@ -164,6 +179,11 @@ impl Requests {
         self.open.len() - self.subscriptions >= self.limit
     }
 
+    /// Whether no further subscription can be taken.
+    pub(super) fn has_no_subscription(&self) -> bool {
+        self.subscriptions >= self.subscription_limit || self.subscribed_bytes > self.parked_limit
+    }
+
     /// One that can still be answered.
     pub(super) fn live(&self, id: InboundId) -> Option<&Request> {
         self.open.get(&id).filter(|request| !request.cancelled)
@@ -186,6 +206,10 @@ impl Requests {
 
     pub(super) fn version(&self, id: InboundId) -> Option<ProtocolVersion> {
         self.open.get(&id).map(|request| request.version)
+    }
+
+    pub(super) fn peer(&self, id: InboundId) -> Option<&Arc<Peer>> {
+        self.open.get(&id)?.peer.as_ref()
     }
 
     pub(super) fn log_level(&self, id: InboundId) -> Option<LoggingLevel> {
@@ -221,7 +245,20 @@ impl Requests {
             self.waiting_progress.insert(id);
         }
         self.tasks.insert(id, request);
-        if self.tasks.len() > self.task_limit {
+        self.forget_old_tasks();
+    }
+
+    /// Of a task that its client will never hear of nothing is reported.
+    pub(super) fn forget_task_of(&mut self, key: &(Origin, RequestId)) {
+        // An id may be used again after its answer, so the latest is meant.
+        let of_key = |task: &Request| task.origin == key.0 && task.wire == key.1;
+        if let Some(id) = self.tasks.iter().rev().find(|(_, task)| of_key(task)).map(|(id, _)| *id) {
+            self.tasks.remove(&id);
+        }
+    }
+
+    fn forget_old_tasks(&mut self) {
+        while self.tasks.len() > self.task_limit {
             self.tasks.pop_first();
         }
     }
@@ -239,6 +276,7 @@ impl Requests {
         self.parked.clear();
         self.parked_bytes = 0;
         self.subscriptions = 0;
+        self.subscribed_bytes = 0;
         self.tasks.clear();
         self.waiting_progress.clear();
         let open = core::mem::take(&mut self.open);
@@ -263,6 +301,7 @@ impl Requests {
         let id = InboundId(self.next);
         self.next += 1;
         self.subscriptions += usize::from(matches!(request.effect, Effect::Listen(_)));
+        self.subscribed_bytes += request.effect.filter_size();
         self.by_wire.insert((request.origin, request.wire.clone()), id);
         self.open.insert(id, request);
         id
@@ -271,6 +310,7 @@ impl Requests {
     pub(super) fn remove(&mut self, id: InboundId) -> Option<Request> {
         let request = self.open.remove(&id)?;
         self.subscriptions -= usize::from(matches!(request.effect, Effect::Listen(_)));
+        self.subscribed_bytes -= request.effect.filter_size();
         self.waiting_progress.remove(&id);
         Some(request)
     }

@@ -35,6 +35,7 @@ pub(super) struct Changes {
 struct Listen {
     wire: RequestId,
     origin: Origin,
+    #[serde(with = "super::freeze::text")]
     granted: SubscriptionFilter,
     pending: Pending,
 }
@@ -79,6 +80,11 @@ impl Changes {
     /// Whether the request is a subscription that was granted.
     pub(super) fn is_granted(&self, id: InboundId) -> bool {
         self.listens.contains_key(&id)
+    }
+
+    /// What was granted of it.
+    pub(super) fn granted(&self, id: InboundId) -> Option<&SubscriptionFilter> {
+        self.listens.get(&id).map(|listen| &listen.granted)
     }
 
     /// Forgets a subscription, if the request was one.

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use super::calls::TaskCall;
 use super::event::{OutboundId, Peer, PeerCapabilities, ResultKind, Wanted};
 use super::{Connection, Side};
-use crate::jsonrpc::{Body, Fault, Message};
+use crate::jsonrpc::{Body, Fault, Message, RequestId};
 use crate::model::{Capability, CreateTaskResult, ProtocolVersion, Task, TasksCapability, TasksRule};
 
 impl Connection {
@@ -19,7 +19,6 @@ impl Connection {
             TasksRule::None => false,
             TasksRule::Core => {
                 self.own_tasks().is_some_and(|tasks| tasks.supports(message.method()))
-                    && message.text().contains(TASK)
                     && message.params().decode::<Asks>().is_ok_and(|params| params.task.is_some())
             }
             // Specification of the extension: only a client that has declared it with this request, and only tools/call.
@@ -49,7 +48,9 @@ impl Connection {
     pub(super) fn task_result_kind(&mut self, id: OutboundId, message: &Message) -> ResultKind {
         let created = message.result().and_then(|result| result.decode::<CreateTaskResult>().ok());
         let (Some(created), Some(call)) = (created, self.calls.get_mut(id)) else { return ResultKind::Complete };
-        if call.wants_progress == Wanted::Yes && !created.task.status.is_terminal() {
+        // Its id is kept until it ends, and is as long as its server likes.
+        let is_short = created.task.task_id.len() <= RequestId::LONGEST;
+        if call.wants_progress == Wanted::Yes && is_short && !created.task.status.is_terminal() {
             let (wire, last_progress) = (call.wire, call.last_progress);
             self.calls.keep_task(wire, TaskCall { call: id, task: created.task.task_id, last_progress });
         }
@@ -78,6 +79,7 @@ impl Connection {
 
 /// Which requests may ask to become a task in 2025-11-25.
 pub(super) const TASK_REQUESTS: [&str; 3] = ["tools/call", "sampling/createMessage", "elicitation/create"];
+/// As it stands in what we encode; peers write it otherwise, too.
 const TASK: &str = "\"task\":";
 const EXTENSION: Capability = Capability::TasksExtension;
 

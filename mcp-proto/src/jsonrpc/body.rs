@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde::ser::Error as _;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::ErrorObject;
@@ -194,6 +195,15 @@ impl Body {
 
     pub(crate) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// The parameters, if they are such.
+    pub(crate) fn params<T: DeserializeOwned>(&self) -> Option<T> {
+        #[derive(Deserialize)]
+        struct Params<T> {
+            params: T,
+        }
+        serde_json::from_str::<Params<T>>(&self.as_input_request()).ok().map(|message| message.params)
     }
 
     /// A request as it stands in `inputRequests`: its method and parameters, without envelope.

@@ -250,6 +250,34 @@ fn a_subscription_moves() {
     });
 }
 
+/// What a peer sends may nest as deep as messages may; what was taken is also thawed.
+#[test]
+fn what_nests_deep_is_thawed() {
+    let deep = |levels| (0..levels).fold(json!(1), |inner, _| json!({"x": inner}));
+    let mut config = server_config();
+    config.versions = ProtocolVersion::ALL.to_vec();
+    let config = Arc::new(config);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "c", "version": "1", "k": deep(123)},
+        "io.modelcontextprotocol/clientCapabilities": {"experimental": {"k": deep(122)}}});
+    let handshake = json!({"protocolVersion": "2025-11-25", "clientInfo": {"name": "c", "version": "1", "k": deep(124)},
+        "capabilities": {"experimental": {"k": deep(123)}}});
+    let filter = json!({"toolsListChanged": true, "k": deep(124)});
+    for (method, params) in [
+        ("initialize", handshake),
+        ("tools/call", json!({"name": "t", "_meta": meta})),
+        ("subscriptions/listen", json!({"_meta": meta, "notifications": filter})),
+    ] {
+        let mut server = Connection::server(Arc::clone(&config), Start::Handshake, at(0));
+        line(&mut server, at(0), &json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}));
+        let event = server.poll_event();
+        assert!(matches!(event, Some(Event::Ready { .. } | Event::Request { .. })), "{method}: {event:?}");
+        server.drain_lines(&mut Vec::new(), usize::MAX);
+        let thawed = Connection::thaw_server(Arc::clone(&config), &server.freeze().unwrap(), at(0));
+        assert!(thawed.is_ok(), "{method}: {thawed:?}");
+    }
+}
+
 /// Output and events must be taken first, a line must be whole, and the end leaves nothing to move.
 #[test]
 fn only_a_drained_point_is_frozen() {

@@ -49,6 +49,41 @@ fn reserved_ids_are_bounded() {
     assert_eq!(server.step(|conn, _| conn.reserve_id()), Err(Why::Closed));
 }
 
+/// The requests in work may all wait for exactly that answer, so it is read even if no further request has a place.
+#[test]
+fn answers_to_reserved_ids_are_read_whatever_is_in_work() {
+    let mut server = Node::server_in(V2025_11_25, |config| {
+        config.limits.inbound_requests = 1;
+        config.limits.events = 1000;
+    });
+    server.tell(&call(&json!(1)));
+    server.take_request();
+    let mut long = call(&json!(2));
+    long["params"]["arguments"] = json!({"text": "x".repeat(1000)});
+    server.tell(&long);
+    assert!(!server.conn.wants_input(), "nothing is asked yet");
+    let id = server.step(|conn, _| conn.reserve_id()).unwrap();
+    assert!(server.conn.wants_input());
+    server.tell(&call(&json!(3)));
+    assert_eq!(server.frames()[0]["error"]["data"]["retryable"], true, "two that wait for each other wait for ever");
+    server.tell(&json!({"jsonrpc": "2.0", "id": id, "result": {}}));
+    assert_eq!(kinds(&server.events()), ["routed"]);
+    assert!(!server.conn.wants_input());
+}
+
+/// What waits to be taken counts, whatever its kind: reading stops over `Limits::events`.
+#[test]
+fn answers_to_reserved_ids_count_as_events() {
+    let mut server = Node::server_in(V2025_11_25, |config| config.limits.events = 2000);
+    let id = server.step(|conn, _| conn.reserve_id()).unwrap();
+    server.tell(&json!({"jsonrpc": "2.0", "id": id, "result": {"text": "x".repeat(3000)}}));
+    assert!(server.conn.buffered_bytes() > 3000);
+    assert!(!server.conn.wants_input());
+    assert_eq!(kinds(&server.events()), ["routed"]);
+    assert_eq!(server.conn.buffered_bytes(), 0);
+    assert!(server.conn.wants_input());
+}
+
 /// What a driver knows of a message comes out with it, and what a caller gives to a request comes out with its frame.
 #[test]
 fn attachments_travel_with_their_messages_and_not_on_the_wire() {

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::connection::{CallOptions, Event, InboundId, OutboundId, RespondError, ResultKind, ServerConfig, Wanted};
+use crate::connection::{
+    CallOptions, Connection, Event, InboundId, OutboundId, RespondError, ResultKind, ServerConfig, Wanted,
+};
 use crate::model::ProtocolVersion::{self, V2025_06_18, V2025_11_25};
 use crate::model::{Progress, TasksCapability};
 
@@ -75,6 +77,19 @@ fn a_task_is_only_for_who_asked_for_one() {
     }
 }
 
+/// Blanks and escapes mean nothing in JSON: a request asks for a task however its sender writes that.
+#[test]
+fn a_task_is_asked_for_in_any_spelling() {
+    for member in [r#""task" : {}"#, "\"task\"\t:{}", r#""t\u0061sk":{}"#] {
+        let mut server = Node::server_in(V2025_11_25, with_tasks);
+        server.line(&std::format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"t",{member}}}}}"#
+        ));
+        let (id, ..) = server.take_request();
+        assert_eq!(become_task(&mut server, id), Ok(()), "{member}");
+    }
+}
+
 /// A server that never says that its tasks are over does not grow: the oldest ones report no more.
 #[test]
 fn tasks_that_report_are_bounded() {
@@ -93,6 +108,40 @@ fn tasks_that_report_are_bounded() {
     server.frames();
     let told = ids.iter().map(|id| server.progress(*id, &Progress::new(1)));
     assert_eq!(told.collect::<std::vec::Vec<_>>(), [Err(RespondError::Gone), Err(RespondError::Gone), Ok(()), Ok(())]);
+}
+
+/// Nor does one that has moved to a node with a lower limit.
+#[test]
+fn tasks_that_report_are_bounded_on_another_node() {
+    let mut config = server_config();
+    with_tasks(&mut config);
+    let mut server = Node::server_in(V2025_11_25, |it| *it = config.clone());
+    let mut ids = std::vec::Vec::new();
+    for wire in 0..3 {
+        server.tell(&json!({"jsonrpc": "2.0", "id": wire, "method": "tools/call",
+            "params": {"name": "t", "task": {}, "_meta": {"progressToken": wire}}}));
+        let (id, ..) = server.take_request();
+        become_task(&mut server, id).unwrap();
+        ids.push(id);
+    }
+    server.frames();
+    config.limits.tasks = 1;
+    let frozen = server.conn.freeze().unwrap();
+    let mut moved = Connection::thaw_server(std::sync::Arc::new(config), &frozen, server.now).unwrap();
+    let told = ids.iter().map(|id| moved.progress(server.now, *id, Progress::new(1)).is_ok());
+    assert_eq!(told.collect::<std::vec::Vec<_>>(), [false, false, true]);
+}
+
+/// A client that cancels before the reply has left hears nothing more of it: no reply, and no progress either.
+#[test]
+fn a_request_that_is_cancelled_before_its_task_is_told_reports_no_more() {
+    let params = json!({"name": "t", "task": {}, "_meta": {"progressToken": "p"}});
+    let (mut server, id) = asked(V2025_11_25, params, with_tasks);
+    become_task(&mut server, id).unwrap();
+    server.tell(&cancelled(&json!(1)));
+    assert!(server.conn.freeze().is_ok(), "the reply is dropped");
+    assert_eq!(server.progress(id, &Progress::new(1)), Err(RespondError::Gone));
+    assert!(server.frames().is_empty());
 }
 
 fn call_as_task() -> (Node, OutboundId, Value) {
@@ -138,6 +187,24 @@ fn the_progress_of_a_task_reaches_its_call() {
         }
         client.tell(&progressed(&token, 4));
         assert_eq!(kinds(&client.events()), ["stray"]);
+    }
+}
+
+/// The id of a task is its server's choice, and many are kept: an endless one is not, and its progress is a stray.
+#[test]
+fn endless_ids_of_tasks_are_not_kept() {
+    for (length, kept) in [(1024, true), (1025, false)] {
+        let mut client = Node::client_in(V2025_11_25, |_| {});
+        let options = CallOptions { progress: Wanted::Yes, ..CallOptions::default() };
+        client.request(&body("tools/call", &json!({"name": "t", "task": {}})), &options).unwrap();
+        let token = client.frames()[0]["id"].clone();
+        let mut created = task("working");
+        created["taskId"] = "t".repeat(length).into();
+        client.tell(&json!({"jsonrpc": "2.0", "id": token, "result": {"task": created}}));
+        let events = client.events();
+        assert!(matches!(&events[..], [Event::Response { result: Ok((ResultKind::Task, _)), .. }]));
+        client.tell(&progressed(&token, 1));
+        assert_eq!(kinds(&client.events()), [if kept { "progress" } else { "stray" }], "{length}");
     }
 }
 

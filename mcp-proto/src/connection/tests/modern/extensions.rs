@@ -151,3 +151,156 @@ fn a_subscription_of_an_extension() {
     assert!(matches!(server.events()[..], [Event::Cancelled { .. }]));
     assert_eq!(server.notify(&changed, Scope::Within(id)).unwrap_err().why, Why::Gone);
 }
+
+/// "The server MUST NOT send notification types the client has not explicitly requested": not those of an extension either, not
+/// of another task, and none of them anywhere but on a subscription.
+#[test]
+fn a_subscription_is_told_nothing_that_was_not_granted() {
+    let mut server = server();
+    let both = json!({"extensions": {SKILLS: {}, TASKS_EXTENSION: {}}});
+    let skill = body("notifications/skills/changed", &json!({"name": "b"}));
+    let task = |id: &str| body("notifications/tasks", &json!({"taskId": id, "status": "working"}));
+    let other = body("notifications/com.example/other", &json!({}));
+    for (filter, told) in [
+        (json!({"toolsListChanged": true}), [false, false, false]),
+        (json!({"skillNames": ["b"]}), [true, false, false]),
+        (json!({"taskIds": ["t1"]}), [false, true, false]),
+    ] {
+        server.tell(&modern_with(&json!("w"), "subscriptions/listen", json!({"notifications": filter}), &both));
+        let (id, ..) = server.take_request();
+        let granted: SubscriptionFilter = serde_json::from_value(filter.clone()).unwrap();
+        server.step(|conn, now| conn.grant(now, id, &granted)).unwrap();
+        let sent = [&skill, &task("t1"), &task("t2")].map(|body| server.notify(body, Scope::Within(id)).is_ok());
+        assert_eq!(sent, told, "{filter}");
+        assert_eq!(server.notify(&other, Scope::Within(id)).unwrap_err().why, Why::NotAsked);
+        assert_eq!(server.frames().len(), 1 + told.iter().filter(|told| **told).count());
+        server.respond(id, &json!({})).unwrap();
+        server.frames();
+    }
+    server.tell(&modern_with(&json!(2), "tools/call", json!({"name": "t"}), &both));
+    let (id, ..) = server.take_request();
+    assert_eq!(server.notify(&task("t1"), Scope::Within(id)).unwrap_err().why, Why::NotAsked);
+    server.notify(&skill, Scope::Within(id)).unwrap();
+}
+
+/// A notification of an extension goes to who has declared it, from the side that it belongs to.
+#[test]
+fn a_notification_of_an_extension_needs_both_sides() {
+    let skill = body("notifications/skills/changed", &json!({}));
+    let mut server = server();
+    server.tell(&modern(1, "tools/call", json!({"name": "t"})));
+    let (id, ..) = server.take_request();
+    assert_eq!(server.notify(&skill, Scope::Within(id)).unwrap_err().why, Why::PeerLacks);
+    let mut client = modern_client(|config| *config = config.clone().with_extension(skills()));
+    assert_eq!(client.notify(&skill, Scope::Connection).unwrap_err().why, Why::NotInThisRevision);
+}
+
+/// "MUST … fall back to core protocol behavior or reject": a result of a type that an extension adds goes to who has declared the
+/// extension on the request, and the request stays open for another one.
+#[test]
+fn a_result_of_an_extension_needs_both_sides() {
+    for (capabilities, kind, may) in [
+        (declares(SKILLS), "skill", true),
+        (json!({}), "skill", false),
+        (declares(TASKS_EXTENSION), "skill", false),
+        (declares(SKILLS), "unheard-of", false),
+        (declares(TASKS_EXTENSION), "task", false),
+    ] {
+        let mut server = server();
+        server.tell(&modern_with(&json!(1), "prompts/get", json!({"name": "x"}), &capabilities));
+        let (id, ..) = server.take_request();
+        let (kind, body) = (ResultKind::Other(kind.into()), result(&json!({})));
+        let sent = server.step(|conn, now| conn.respond(now, id, kind.clone(), body.clone(), None));
+        assert_eq!(sent.is_ok(), may, "{kind:?} {capabilities}");
+        if !may {
+            assert_eq!(sent, Err(RespondError::NotInThisRevision));
+            server.respond(id, &json!({})).unwrap();
+        }
+    }
+}
+
+/// "−32021 … `taskIds` from a client that has not declared it": however the server itself has declared the extension for tasks.
+#[test]
+fn a_server_that_only_declares_tasks_guards_them() {
+    let mut config = dual_server();
+    config.capabilities.extensions = json!({TASKS_EXTENSION: {}}).as_object().cloned();
+    let mut server = Node::server(config);
+    for (method, params) in
+        [("tasks/get", json!({"taskId": "t"})), ("subscriptions/listen", json!({"notifications": {"taskIds": ["t"]}}))]
+    {
+        server.tell(&modern(1, method, params));
+        assert_eq!(refused(&mut server, &json!(1)), -32021, "{method}");
+    }
+}
+
+/// A server without the extension for tasks tells of none, whatever its application allows.
+#[test]
+fn tasks_are_not_granted_without_their_extension() {
+    let mut server = Node::server(dual_server());
+    let filter = json!({"toolsListChanged": true, "taskIds": ["t"]});
+    server.tell(&modern(1, "subscriptions/listen", json!({"notifications": filter})));
+    let (id, ..) = server.take_request();
+    let granted: SubscriptionFilter = serde_json::from_value(filter).unwrap();
+    server.step(|conn, now| conn.grant(now, id, &granted)).unwrap();
+    assert_eq!(answer(&mut server)["params"]["notifications"], json!({"toolsListChanged": true}));
+}
+
+/// `Limits::subscribed_uris` bounds every list of a filter, and what nobody knows of it is not kept: each subscription stays
+/// open for as long as its client likes.
+#[test]
+fn every_list_of_a_filter_is_bounded() {
+    let mut config = dual_server().with_extension(skills()).with_extension(Extension::tasks());
+    config.limits.subscribed_uris = 2;
+    let mut server = Node::server(config);
+    let both = json!({"extensions": {SKILLS: {}, TASKS_EXTENSION: {}}});
+    for list in ["resourceSubscriptions", "taskIds", "skillNames"] {
+        for (entries, refusal) in [(json!(["a", "b"]), None), (json!(["a", "b", "c"]), Some(-32603))] {
+            let filter = json!({list: entries, "unknown": "x".repeat(10_000)});
+            server.tell(&modern_with(&json!(1), "subscriptions/listen", json!({"notifications": filter}), &both));
+            match refusal {
+                Some(code) => assert_eq!(refused(&mut server, &json!(1)), code, "{list}"),
+                None => {
+                    let (id, ..) = server.take_request();
+                    server.conn.drain_lines(&mut Vec::new(), usize::MAX);
+                    assert!(server.conn.freeze().unwrap().len() < 5000, "what is unknown is not kept");
+                    server.respond(id, &json!({})).unwrap();
+                    server.frames();
+                }
+            }
+        }
+    }
+}
+
+/// "Disabled by default": what the side itself does not declare, for its capabilities were set afterwards, is off in both
+/// directions.
+#[test]
+fn an_extension_that_is_not_declared_is_off() {
+    let mut config = dual_server().with_extension(skills());
+    config.capabilities.extensions = None;
+    let mut server = Node::server(config);
+    server.tell(&modern_with(&json!(1), "skills/list", json!({}), &declares(SKILLS)));
+    assert_eq!(refused(&mut server, &json!(1)), -32601);
+    let asked = json!({"notifications": {"skillNames": ["b"]}});
+    server.tell(&modern_with(&json!(2), "subscriptions/listen", asked.clone(), &declares(SKILLS)));
+    let (id, ..) = server.take_request();
+    let granted: SubscriptionFilter = serde_json::from_value(asked["notifications"].clone()).unwrap();
+    server.step(|conn, now| conn.grant(now, id, &granted)).unwrap();
+    assert_eq!(answer(&mut server)["params"]["notifications"], json!({}));
+    let changed = body("notifications/skills/changed", &json!({}));
+    assert_eq!(server.notify(&changed, Scope::Within(id)).unwrap_err().why, Why::WeLack);
+
+    let mut config = dual_client().with_extension(skills());
+    config.capabilities.extensions = None;
+    let mut client = Node::client(config);
+    let id = answer(&mut client)["id"].clone();
+    let mut found = discovered(&id, &["2026-07-28"]);
+    found["result"]["capabilities"]["extensions"] = json!({SKILLS: {}});
+    client.tell(&found);
+    client.events();
+    let sent = client.request(&body("skills/list", &json!({})), &CallOptions::default());
+    assert_eq!(sent.unwrap_err().why, Why::WeLack);
+    client.ask("tools/list", &json!({}));
+    let id = answer(&mut client)["id"].clone();
+    client.tell(&json!({"jsonrpc": "2.0", "id": id, "result": {"resultType": "skill"}}));
+    assert!(matches!(take_end(&mut client).1, Err(RequestError::InvalidResult(_))));
+}

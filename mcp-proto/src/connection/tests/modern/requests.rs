@@ -1,7 +1,7 @@
 //! Requests on their own terms (specification 2026-07-28: basic, `_meta`; basic/versioning; server/utilities/logging).
 
 use super::*;
-use crate::connection::{Change, Event, Limits, Rule, Scope, Start, Why};
+use crate::connection::{Change, Event, Extension, Limits, Rule, Scope, Start, Why};
 use crate::jsonrpc::{ErrorCode, ErrorObject};
 use crate::model::{LogParams, LoggingLevel, Progress, PromptsCapability, ServerCapabilities, ToolsCapability};
 use ProtocolVersion::V2025_11_25;
@@ -473,8 +473,10 @@ fn errors_are_those_of_the_era() {
 /// The user's keys of a result's `_meta` stay, but the core's win; an extension's type of result is written as it is.
 #[test]
 fn results_carry_the_keys_of_the_core() {
-    let mut server = Node::server(dual_server());
-    server.tell(&modern(1, "tools/call", json!({"name": "t"})));
+    let extension = Extension::new("com.example/x").result_type("com.example/kind");
+    let mut server = Node::server(dual_server().with_extension(extension));
+    let declared = json!({"extensions": {"com.example/x": {}}});
+    server.tell(&modern_with(&json!(1), "tools/call", json!({"name": "t"}), &declared));
     let (id, ..) = server.take_request();
     let Value::Object(meta) = json!({"com.example/k": 1, meta_key::SERVER_INFO: {"name": "fake"}}) else { panic!() };
     let kind = ResultKind::Other("com.example/kind".into());

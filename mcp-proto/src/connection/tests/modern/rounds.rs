@@ -40,6 +40,20 @@ fn asked(client: &mut Node) -> (OutboundId, Vec<(String, Value)>) {
     (*id, requests.iter().map(question).collect())
 }
 
+/// Questions that the application has not taken count as events: reading stops over `Limits::events`.
+#[test]
+fn questions_count_as_events() {
+    let mut client = modern_client(|config| config.limits.events = 2000);
+    let (_, first) = calling(&mut client, &CallOptions::default());
+    let params = json!({"_meta": {"com.example/k": "x".repeat(3000)}});
+    let questions = format!(r#","inputRequests":{{"k":{{"method":"roots/list","params":{params}}}}}"#);
+    client.line(&asks(&first["id"], &questions));
+    assert!(client.conn.buffered_bytes() > 3000);
+    assert!(!client.conn.wants_input());
+    asked(&mut client);
+    assert!(client.conn.wants_input());
+}
+
 /// "the client … retries the original request … with the `inputResponses` … a new JSON-RPC id", the same method and
 /// parameters, "`requestState` … exactly as received", and the `_meta` that every request needs.
 #[test]

@@ -233,6 +233,22 @@ fn subscriptions_have_their_own_limit() {
     assert_eq!(refused(&mut server, &json!(5)), -32603, "too many URIs");
 }
 
+/// The filters of many subscriptions together are bounded in bytes, too: a few long URIs are as bad as many short ones.
+#[test]
+fn the_filters_of_all_subscriptions_are_bounded_in_bytes() {
+    let mut config = dual_server();
+    config.limits = Limits { events: 10_000, ..Limits::default() };
+    let mut server = Node::server(config);
+    let long = json!({"resourceSubscriptions": ["x".repeat(6000)]});
+    server.listening(&json!(1), &long);
+    server.listening(&json!(2), &long);
+    server.tell(&listen(&json!(3), &long));
+    assert_eq!(refused(&mut server, &json!(3)), -32603);
+    server.tell(&cancelled(&json!(1)));
+    server.events();
+    server.listening(&json!(4), &long);
+}
+
 /// Changes are a set: however many come while the peer does not read, it is told once, and what it is told is bounded.
 #[test]
 fn changes_are_conflated_while_the_output_is_stuck() {
