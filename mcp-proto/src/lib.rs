@@ -13,6 +13,7 @@
 //! - [`model`] has the types of the wire, one file per page of the specification, and the tables of what differs between
 //!   revisions.
 //! - [`line::LineBuffer`] cuts a byte stream into messages, for drivers that scan outside their lock.
+//! - [`Pages`] follows a list page by page, and is not led in circles.
 //! - [`Limits`] holds every bound, each with what it costs.
 //!
 //! # A server, by hand
@@ -56,6 +57,7 @@ mod connection;
 pub mod jsonrpc;
 pub mod line;
 pub mod model;
+mod pages;
 mod time;
 
 pub use connection::{
@@ -66,4 +68,5 @@ pub use connection::{
 };
 pub use jsonrpc::{Body, EncodeError, ErrorCode, ErrorObject, Message};
 pub use model::{Era, ProtocolVersion};
+pub use pages::{PageFault, Pages, Turn};
 pub use time::Timestamp;

@@ -150,6 +150,10 @@ impl Calls {
         self.open.get(&id).map(|call| call.purpose)
     }
 
+    pub(super) fn wire_id(&self, id: OutboundId) -> Option<RequestId> {
+        self.open.get(&id).map(|call| RequestId::Number(call.wire))
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         if self.paused.is_some() { None } else { self.earliest }
     }

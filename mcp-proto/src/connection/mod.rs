@@ -46,7 +46,7 @@ use self::requests::Requests;
 use self::subscription::Changes;
 use self::timer::{Timer, Timers};
 use crate::Timestamp;
-use crate::jsonrpc::{Body, ErrorObject, Kind, Message};
+use crate::jsonrpc::{Body, ErrorObject, Kind, Message, RequestId};
 use crate::line::LineBuffer;
 use crate::model::{Era, Progress, ProtocolVersion, SubscriptionFilter};
 
@@ -463,6 +463,12 @@ impl Connection {
     /// Who the peer is, once known.
     pub fn peer(&self) -> Option<&Arc<Peer>> {
         self.lifecycle.peer.as_ref()
+    }
+
+    /// The id that a request of ours has on the wire now, for logs. It has another one after each time it was sent again with
+    /// answers to a question of the server; none once it has ended.
+    pub fn wire_id(&self, id: OutboundId) -> Option<RequestId> {
+        self.calls.wire_id(id)
     }
 
     /// Whether the end has come and everything about it was taken: the connection may be dropped.
