@@ -14,6 +14,7 @@
 //!   revisions.
 //! - [`line::LineBuffer`] cuts a byte stream into messages, for drivers that scan outside their lock.
 //! - [`Pages`] follows a list page by page, and is not led in circles.
+//! - [`Cache`] keeps answers for as long as the server says that they are fresh.
 //! - [`Limits`] holds every bound, each with what it costs.
 //!
 //! # A server, by hand
@@ -53,6 +54,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod cache;
 mod connection;
 pub mod jsonrpc;
 pub mod line;
@@ -60,6 +62,7 @@ pub mod model;
 mod pages;
 mod time;
 
+pub use cache::{Asking, Cache, CacheLimits, Found, Question};
 pub use connection::{
     About, Attachment, CallOptions, Change, ClientConfig, CloseReason, Connection, Deadlines, Event, Extension,
     FreezeError, InboundId, InputRequired, Limits, Meta, Origin, OutboundId, Peer, PeerCapabilities, RequestError,
