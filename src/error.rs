@@ -3,8 +3,9 @@
 use std::fmt;
 use std::io;
 
-use mcp_proto::model::StructuredError;
-use mcp_proto::{CloseReason, EncodeError, ErrorObject, RequestError, RespondError, Why};
+use mcp_proto::jsonrpc::RequestId;
+use mcp_proto::model::{ElicitParams, StructuredError, UrlElicitationData};
+use mcp_proto::{CloseReason, EncodeError, ErrorCode, ErrorObject, PageFault, RequestError, RespondError, Why};
 
 use crate::process::Exit;
 
@@ -14,8 +15,10 @@ use crate::process::Exit;
 pub enum Error {
     /// A request failed: the peer answered with an error, or no answer came.
     Request {
-        /// The request's method, and the name of the tool if it was one.
+        /// The request's method, and what it was about: the name of the tool or prompt, the URI of the resource.
         what: String,
+        /// The id that it had on the wire; `None` if it was never sent.
+        id: Option<RequestId>,
         /// How it failed.
         error: RequestError,
     },
@@ -28,7 +31,7 @@ pub enum Error {
     },
     /// The peer's result does not have the shape that its method prescribes.
     Result {
-        /// The request's method, and the name of the tool if it was one.
+        /// The request's method, and what it was about.
         what: String,
         /// Where and why.
         error: serde_json::Error,
@@ -45,16 +48,16 @@ pub enum Error {
     DiedOfProbe,
     /// The server, a child process, ended before the handshake was done.
     ServerEnded(Exit),
-    /// The server is not well defined; each line says what to change.
+    /// The server or the client is not well defined; each line says what to change.
     Definition(Vec<String>),
     /// A start hook failed.
     Start(String),
-    /// A page of a list led back to an earlier one, or there were too many.
+    /// The pages of a list do not end.
     Pages {
         /// The list's method.
         what: &'static str,
-        /// How many pages were read.
-        read: usize,
+        /// How.
+        fault: PageFault,
     },
     /// The operating system refused something.
     Io(io::Error),
@@ -70,6 +73,13 @@ impl Error {
             Self::Request { error: RequestError::Rpc(error), .. } => Some(error),
             _ => None,
         }
+    }
+
+    /// The URLs that the person must open before the request is sent again, if a server of 2025-11-25 answered with that
+    /// (specification: client/elicitation). Later servers ask instead.
+    pub fn url_elicitations(&self) -> Option<Vec<ElicitParams>> {
+        let error = self.rpc().filter(|error| error.code == ErrorCode::URL_ELICITATION_REQUIRED)?;
+        error.typed_data::<UrlElicitationData>().map(|data| data.elicitations)
     }
 
     /// Whether the call ran out of time.
@@ -92,7 +102,8 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Request { what, error } => write!(f, "{what}: {error}"),
+            Self::Request { what, id: Some(id), error } => write!(f, "{what} (id {id}): {error}"),
+            Self::Request { what, id: None, error } => write!(f, "{what} (not sent): {error}"),
             Self::Send { what, why } => write!(f, "{what} was not sent: {why}"),
             Self::Result { what, error } => write!(f, "the result of {what} has the wrong shape: {error}"),
             Self::Encode(error) => error.fmt(f),
@@ -103,9 +114,9 @@ impl fmt::Display for Error {
             Self::ServerEnded(exit) => {
                 write!(f, "the server ended before the handshake ({exit}); what it wrote to standard error may say why")
             }
-            Self::Definition(faults) => write!(f, "the server is not well defined: {}", faults.join("; ")),
+            Self::Definition(faults) => write!(f, "not well defined: {}", faults.join("; ")),
             Self::Start(error) => write!(f, "the start hook failed: {error}"),
-            Self::Pages { what, read } => write!(f, "{what} does not end: gave up after {read} pages"),
+            Self::Pages { what, fault } => write!(f, "{what} does not end: {fault}"),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -120,13 +131,9 @@ impl std::error::Error for Error {
             Self::Structured(error) => Some(error),
             Self::Respond(error) => Some(error),
             Self::Closed(reason) => Some(reason),
+            Self::Pages { fault, .. } => Some(fault),
             Self::Io(error) => Some(error),
-            Self::Send { .. }
-            | Self::DiedOfProbe
-            | Self::ServerEnded(_)
-            | Self::Definition(_)
-            | Self::Start(_)
-            | Self::Pages { .. } => None,
+            Self::Send { .. } | Self::DiedOfProbe | Self::ServerEnded(_) | Self::Definition(_) | Self::Start(_) => None,
         }
     }
 }
@@ -146,6 +153,20 @@ impl From<StructuredError> for Error {
 impl From<RespondError> for Error {
     fn from(error: RespondError) -> Self {
         Self::Respond(error)
+    }
+}
+
+/// What the peer is told when our handler failed so: the error of a peer of ours passes on, of anything else only that it was
+/// one, since the text may hold what that peer must not see.
+impl From<Error> for ErrorObject {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Request { error: RequestError::Rpc(error), .. } => error,
+            error => {
+                tracing::warn!(%error, "a callback failed");
+                Self::internal("the callback failed")
+            }
+        }
     }
 }
 

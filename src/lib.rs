@@ -21,12 +21,15 @@ mod server;
 pub mod stdio;
 pub mod stream;
 
-pub use client::{Client, ClientBuilder, Notification, Pending, Request};
+pub use client::{
+    Asked, Caching, Callback, CallbackOutput, Changes, Client, ClientBuilder, Ended, List, Listen, NoParams,
+    Notification, Page, Pending, Request, Started, TaskState, Watch,
+};
 pub use error::{Error, Result};
 pub use mcp_proto::model;
 pub use mcp_proto::{
-    CloseReason, ErrorCode, ErrorObject, Limits, Message, Meta, Peer, PeerCapabilities, ProtocolVersion, RequestError,
-    RespondError, TimedOut, Timestamp, Why,
+    CacheLimits, Change, CloseReason, Era, ErrorCode, ErrorObject, Limits, Message, Meta, PageFault, Peer,
+    PeerCapabilities, ProtocolVersion, RequestError, RespondError, TimedOut, Timestamp, Why,
 };
 pub use server::{Context, Form, IntoTool, Json, Server, Steps, Tool, ToolError, ToolHandler, ToolOutput, accepted};
 

@@ -1,22 +1,33 @@
-//! Who a client is, and what its server may ask of it.
+//! Who a client is, what its server may ask of it, and who hears what the server tells.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_proto::model::{
     ClientCapabilities, CreateMessageParams, CreateMessageResult, ElicitParams, ElicitResult, ElicitationCapability,
-    Implementation, ListRootsResult, LogParams, Root, RootsCapability, SamplingCapability, Supported,
+    Implementation, LogParams, Root, RootsCapability, SubscriptionFilter, Supported, TASKS_EXTENSION,
 };
-use mcp_proto::{Body, ClientConfig, ErrorObject, Limits, Message, ProtocolVersion};
+use mcp_proto::{ClientConfig, Deadlines, Era, Limits, ProtocolVersion};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
-use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
+use super::callbacks::{
+    Answerer, Answering, Callback, Callbacks, NoParams, Notification, answering, answering_roots, is_file,
+};
+use super::request::{set_cap, set_idle};
+use super::{Caching, Client, listen};
+use crate::stream::{BoxFuture, Service};
+use crate::{Error, Result};
 
 /// Says who a client is, what its server may ask of it, and who hears what the server tells.
 ///
 /// What a callback is given for is declared as a capability; a server asks for nothing else. Callbacks run beside each
-/// other and beside the client's own calls.
+/// other and beside the client's own calls, and may call the server back; [`Callback`] tells their forms. They answer alike
+/// whether the server asks by a request of its own (until 2025-11-25) or instead of answering one of ours (later).
+///
+/// What hears notifications runs in their order, one after the other.
 ///
 /// ```
 /// use mcp::Client;
@@ -27,7 +38,8 @@ use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
 ///         println!("{}", question.message);
 ///         ElicitResult::decline()
 ///     })
-///     .on_log(|entry| eprintln!("{}: {}", entry.level, entry.data));
+///     .on_log(|entry| eprintln!("{}: {}", entry.level, entry.data))
+///     .on_tools_changed(async |client| println!("now {:?}", client.list_tools().await));
 /// # drop(client);
 /// ```
 #[derive(Clone)]
@@ -35,40 +47,10 @@ use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
 pub struct ClientBuilder {
     config: ClientConfig,
     callbacks: Callbacks,
-}
-
-type Answering = Arc<dyn Fn(&Message) -> Result<BoxFuture<Reply>, ErrorObject> + Send + Sync>;
-type Telling = Arc<dyn Fn(Notification) -> BoxFuture<()> + Send + Sync>;
-
-#[derive(Clone, Default)]
-struct Callbacks {
-    elicit: Option<Answering>,
-    sample: Option<Answering>,
-    roots: Vec<Root>,
-    log: Option<Arc<dyn Fn(LogParams) + Send + Sync>>,
-    notification: Option<Telling>,
-}
-
-/// Something that the server tells.
-#[derive(Clone, Debug)]
-pub struct Notification {
-    message: Message,
-}
-
-impl Notification {
-    /// Its method.
-    pub fn method(&self) -> &str {
-        self.message.method()
-    }
-
-    /// Its parameters.
-    ///
-    /// # Errors
-    ///
-    /// When they are no `T`.
-    pub fn params<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.message.params().as_str())
-    }
+    deadlines: Deadlines,
+    caching: Option<Caching>,
+    declare: Vec<Arc<dyn Fn(&mut ClientCapabilities) + Send + Sync>>,
+    faults: Vec<String>,
 }
 
 impl Default for ClientBuilder {
@@ -78,70 +60,87 @@ impl Default for ClientBuilder {
     }
 }
 
+/// Who it is, and how it goes about things.
 impl ClientBuilder {
-    /// A client that offers its server nothing.
+    /// A client that offers its server nothing and speaks every revision.
     pub fn new(info: Implementation) -> Self {
-        Self { config: ClientConfig::new(info), callbacks: Callbacks::default() }
-    }
-
-    /// Answers when the server asks the person something (specification: client/elicitation). Forms only; other modes are
-    /// refused.
-    pub fn on_elicit<Fut>(mut self, ask: impl Fn(ElicitParams) -> Fut + Send + Sync + 'static) -> Self
-    where
-        Fut: Future<Output = ElicitResult> + Send + 'static,
-    {
-        self.capabilities().elicitation = Some(ElicitationCapability::default().with_form(Supported::default()));
-        self.callbacks.elicit = Some(Arc::new(move |message| {
-            let params: ElicitParams = params(message)?;
-            if *params.mode() != mcp_proto::model::ElicitMode::Form {
-                let mode = params.mode();
-                return Err(ErrorObject::invalid_params(format!("elicitation mode {mode} was not declared")));
-            }
-            let answer = ask(params);
-            Ok(Box::pin(async move { encode(&answer.await) }))
-        }));
-        self
-    }
-
-    /// Answers when the server asks a language model (specification: client/sampling).
-    pub fn on_sample<Fut>(mut self, sample: impl Fn(CreateMessageParams) -> Fut + Send + Sync + 'static) -> Self
-    where
-        Fut: Future<Output = Result<CreateMessageResult, ErrorObject>> + Send + 'static,
-    {
-        self.capabilities().sampling = Some(SamplingCapability::default());
-        self.callbacks.sample = Some(Arc::new(move |message| {
-            let answer = sample(params(message)?);
-            Ok(Box::pin(async move { encode(&answer.await?) }))
-        }));
-        self
-    }
-
-    /// Tells the server of a directory that it may work in (specification: client/roots). `uri` begins with `file://`.
-    pub fn root(mut self, uri: impl Into<String>, name: impl Into<String>) -> Self {
-        self.capabilities().roots = Some(RootsCapability::default());
-        self.callbacks.roots.push(Root::new(uri).with_name(name));
-        self
-    }
-
-    /// Hears the server's log messages, in order.
-    pub fn on_log(mut self, hear: impl Fn(LogParams) + Send + Sync + 'static) -> Self {
-        self.callbacks.log = Some(Arc::new(hear));
-        self
-    }
-
-    /// Hears every other notification, in order: each is handled to its end before the next.
-    pub fn on_notification<Fut>(mut self, hear: impl Fn(Notification) -> Fut + Send + Sync + 'static) -> Self
-    where
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.callbacks.notification = Some(Arc::new(move |notification| Box::pin(hear(notification))));
-        self
+        let mut config = ClientConfig::new(info);
+        config.versions = ProtocolVersion::ALL.to_vec();
+        let (callbacks, deadlines) = (Callbacks::default(), Deadlines::default());
+        Self { config, callbacks, deadlines, caching: None, declare: Vec::new(), faults: Vec::new() }
     }
 
     /// The revisions that are acceptable, of one era or of both. With both, a server that does not know the question which it
-    /// speaks is taken for a legacy one. Those of the legacy era unless set.
+    /// speaks is taken for a legacy one. All unless set.
     pub fn versions(mut self, versions: impl IntoIterator<Item = ProtocolVersion>) -> Self {
         self.config.versions = versions.into_iter().collect();
+        self
+    }
+
+    /// Accepts only the revisions of this era, of those acceptable until now. With the legacy era the server is not asked which
+    /// it speaks.
+    pub fn era(mut self, era: Era) -> Self {
+        self.config.versions.retain(|version| version.era() == era);
+        self
+    }
+
+    /// How long nothing may be heard of a request, unless it [says otherwise](super::Request::idle). 60 s unless set; `None` is
+    /// for ever.
+    pub fn idle(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        set_idle(&mut self.deadlines, idle.into());
+        self
+    }
+
+    /// How long a request may take in all, unless it [says otherwise](super::Request::cap). 10 min unless set; `None` is for
+    /// ever.
+    pub fn cap(mut self, cap: impl Into<Option<Duration>>) -> Self {
+        set_cap(&mut self.deadlines, cap.into());
+        self
+    }
+
+    /// How long the server may take for the handshake: for `initialize`, and for the question which era it speaks. 30 s and
+    /// 5 s unless set.
+    pub fn handshake(mut self, initialize: Duration, probe: Duration) -> Self {
+        self.config.initialize_deadline = initialize;
+        self.config.probe_deadline = probe;
+        self
+    }
+
+    /// Keeps answers of the server for as long as they are fresh, so that they need not be asked for again: lists, what
+    /// resources contain, what the server says of itself. Nothing is kept unless set.
+    ///
+    /// What the server tells to have changed is asked for again. In the stateless era (2026-07-28) it tells only those who
+    /// [listen](Client::listen).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use mcp::{Caching, Client};
+    ///
+    /// let client = Client::builder("desk", "1.0.0").cache(Caching::new().legacy(Duration::from_secs(30)));
+    /// # drop(client);
+    /// ```
+    pub fn cache(mut self, caching: Caching) -> Self {
+        self.caching = Some(caching);
+        self
+    }
+
+    /// Declares that calls of tools may become tasks (extension `io.modelcontextprotocol/tasks`, 2026-07-28 and later): make
+    /// them by [`Client::start_tool`].
+    pub fn tasks(mut self) -> Self {
+        self.config.result_types.push("task".into());
+        self.extension(TASKS_EXTENSION, Map::new())
+    }
+
+    /// Declares an extension with its settings.
+    pub fn extension(mut self, identifier: impl Into<String>, settings: Map<String, Value>) -> Self {
+        let extensions = self.config.capabilities.extensions.get_or_insert_default();
+        extensions.insert(identifier.into(), Value::Object(settings));
+        self
+    }
+
+    /// Changes what is declared, after the callbacks had their say: for capabilities that this crate does not know.
+    pub fn capabilities(mut self, change: impl Fn(&mut ClientCapabilities) + Send + Sync + 'static) -> Self {
+        self.declare.push(Arc::new(change));
         self
     }
 
@@ -152,17 +151,181 @@ impl ClientBuilder {
     }
 
     /// The same client, for a server that does not survive being asked which era it speaks.
-    pub(crate) fn legacy_only(mut self) -> Self {
-        self.config.versions.retain(|version| version.era() == mcp_proto::Era::Legacy);
+    pub(crate) fn legacy_only(self) -> Self {
+        self.era(Era::Legacy)
+    }
+}
+
+/// What the server may ask.
+impl ClientBuilder {
+    /// Answers when the server asks the person to fill in a form (specification: client/elicitation).
+    pub fn on_elicit<M>(mut self, ask: impl Callback<ElicitParams, ElicitResult, M>) -> Self {
+        self.callbacks.elicit = Some(answering(ask));
         self
     }
 
-    pub(crate) fn into_parts(self) -> (Arc<ClientConfig>, Arc<dyn Service>) {
-        (Arc::new(self.config), Arc::new(self.callbacks))
+    /// Answers when the server asks the person to open a URL (2025-11-25 and later; specification: client/elicitation).
+    ///
+    /// It begins with `https://` or `http://`; any other is refused. The person must see it whole and agree before it is opened
+    /// or fetched; accepting says that they agreed, not that they are done.
+    pub fn on_elicit_url<M>(mut self, ask: impl Callback<ElicitParams, ElicitResult, M>) -> Self {
+        self.callbacks.elicit_url = Some(answering(ask));
+        self
     }
 
-    fn capabilities(&mut self) -> &mut ClientCapabilities {
-        &mut self.config.capabilities
+    /// Answers when the server asks a language model (specification: client/sampling). A person should have a say.
+    pub fn on_sample<M>(mut self, sample: impl Callback<CreateMessageParams, CreateMessageResult, M>) -> Self {
+        self.callbacks.sample = Some(answering(sample));
+        self
+    }
+
+    /// Declares that what is behind [`on_sample`](Self::on_sample) lets the model use tools (2025-11-25 and later). Without
+    /// this, questions with tools are refused.
+    pub fn sample_tools(mut self) -> Self {
+        self.callbacks.sampling.tools = Some(Supported::default());
+        self
+    }
+
+    /// Declares that what is behind [`on_sample`](Self::on_sample) includes context when asked to (2025-11-25 and later).
+    pub fn sample_context(mut self) -> Self {
+        self.callbacks.sampling.context = Some(Supported::default());
+        self
+    }
+
+    /// Tells the server of a directory that it may work in (specification: client/roots). `uri` begins with `file://`.
+    pub fn root(mut self, uri: impl Into<String>, name: impl Into<String>) -> Self {
+        let uri = uri.into();
+        if !is_file(&uri) {
+            self.faults.push(format!("the URI of the root {uri:?} must begin with file://"));
+        }
+        self.callbacks.roots.push(Root::new(uri).with_name(name));
+        self
+    }
+
+    /// Answers when the server asks which directories it may work in, if they change while the client runs; it replaces
+    /// [`root`](Self::root). Tell of changes with [`Client::roots_changed`].
+    pub fn on_roots<M>(mut self, list: impl Callback<NoParams, Vec<Root>, M>) -> Self {
+        self.callbacks.on_roots = Some(answering_roots(list));
+        self
+    }
+
+    /// Answers requests of a method that is not the protocol's (until 2025-11-25; servers of later revisions send none).
+    ///
+    /// ```
+    /// # use mcp::Client;
+    /// let client = Client::builder("desk", "1.0.0")
+    ///     .on_request("vendor/now", async |zone: serde_json::Value| Ok::<_, mcp::ErrorObject>(serde_json::json!({ "now": zone })));
+    /// # drop(client);
+    /// ```
+    pub fn on_request<P, R, M>(mut self, method: impl Into<String>, answer: impl Callback<P, R, M>) -> Self
+    where
+        P: DeserializeOwned,
+        R: Serialize,
+    {
+        let method = method.into();
+        if ProtocolVersion::V2025_11_25.has_method(&method).is_some() {
+            self.faults.push(format!("{method} is a method of the protocol, which has a callback of its own or none"));
+        }
+        self.callbacks.requests.insert(method, answering(answer));
+        self
+    }
+}
+
+/// What the server tells.
+impl ClientBuilder {
+    /// Hears the server's log messages.
+    pub fn on_log(mut self, hear: impl Fn(LogParams) + Send + Sync + 'static) -> Self {
+        self.callbacks.log = Some(Arc::new(hear));
+        self
+    }
+
+    /// Hears that the list of tools has changed. In the stateless era (2026-07-28) the client listens for it by itself; if that
+    /// breaks off and is taken up again, everything counts as changed.
+    pub fn on_tools_changed<Fut>(mut self, hear: impl Fn(Client) -> Fut + Send + Sync + 'static) -> Self
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.callbacks.tools_changed = Some(Arc::new(move |client| Box::pin(hear(client))));
+        self
+    }
+
+    /// Hears that the list of prompts has changed. As with [`on_tools_changed`](Self::on_tools_changed).
+    pub fn on_prompts_changed<Fut>(mut self, hear: impl Fn(Client) -> Fut + Send + Sync + 'static) -> Self
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.callbacks.prompts_changed = Some(Arc::new(move |client| Box::pin(hear(client))));
+        self
+    }
+
+    /// Hears that the list of resources has changed. As with [`on_tools_changed`](Self::on_tools_changed).
+    pub fn on_resources_changed<Fut>(mut self, hear: impl Fn(Client) -> Fut + Send + Sync + 'static) -> Self
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.callbacks.resources_changed = Some(Arc::new(move |client| Box::pin(hear(client))));
+        self
+    }
+
+    /// Hears that a resource has changed, by its URI or that of a part of it, which the client has
+    /// [subscribed](Client::subscribe) to (until 2025-11-25). [`Client::listen`] hears of it in every revision.
+    pub fn on_resource_updated<Fut>(mut self, hear: impl Fn(Client, String) -> Fut + Send + Sync + 'static) -> Self
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.callbacks.resource_updated = Some(Arc::new(move |client, uri| Box::pin(hear(client, uri))));
+        self
+    }
+
+    /// Hears that what the person did at a URL is done, by the `elicitation_id` of the question (2025-11-25 only). An id that
+    /// is not known must be ignored.
+    pub fn on_elicitation_complete<Fut>(mut self, hear: impl Fn(Client, String) -> Fut + Send + Sync + 'static) -> Self
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.callbacks.elicitation_complete = Some(Arc::new(move |client, id| Box::pin(hear(client, id))));
+        self
+    }
+
+    /// Hears every notification that no other callback is there for.
+    pub fn on_notification<Fut>(mut self, hear: impl Fn(Notification) -> Fut + Send + Sync + 'static) -> Self
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.callbacks.notification = Some(Arc::new(move |notification| Box::pin(hear(notification))));
+        self
+    }
+}
+
+impl ClientBuilder {
+    /// What is declared: what the callbacks mean, then what the user says.
+    fn declared(&self) -> ClientCapabilities {
+        let Self { callbacks, config, .. } = self;
+        let supported = |callback: &Option<_>| callback.as_ref().map(|_: &Answering| Supported::default());
+        let mut capabilities = config.capabilities.clone();
+        if callbacks.elicit.is_some() || callbacks.elicit_url.is_some() {
+            let mut elicitation = ElicitationCapability::default();
+            elicitation.form = supported(&callbacks.elicit);
+            elicitation.url = supported(&callbacks.elicit_url);
+            capabilities.elicitation = Some(elicitation);
+        }
+        capabilities.sampling = callbacks.sample.as_ref().map(|_| callbacks.sampling.clone());
+        capabilities.roots = match (&callbacks.on_roots, callbacks.roots.is_empty()) {
+            (Some(_), _) => Some(RootsCapability::default().with_list_changed(true)),
+            (None, false) => Some(RootsCapability::default()),
+            (None, true) => None,
+        };
+        self.declare.iter().for_each(|change| change(&mut capabilities));
+        capabilities
+    }
+
+    pub(crate) fn into_setup(mut self) -> Result<Setup> {
+        if !self.faults.is_empty() {
+            return Err(Error::Definition(self.faults));
+        }
+        self.config.capabilities = self.declared();
+        let Self { config, callbacks, deadlines, caching, .. } = self;
+        Ok(Setup { config: Arc::new(config), callbacks: Arc::new(callbacks), deadlines, caching })
     }
 }
 
@@ -172,50 +335,28 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-impl Service for Callbacks {
-    fn handle(&self, _: &Arc<Shared>, request: Inbound) -> Handling {
-        match self.answer(&request.message) {
-            Ok(future) => Handling::InPlace(future),
-            Err(error) => Handling::Now(Err(error)),
-        }
-    }
-
-    fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {
-        let answering = match question.method() {
-            "elicitation/create" => &self.elicit,
-            "sampling/createMessage" => &self.sample,
-            "roots/list" if !self.roots.is_empty() => {
-                let reply = encode(&ListRootsResult::new().with_roots(self.roots.clone()));
-                return Ok(Box::pin(std::future::ready(reply)));
-            }
-            _ => &None,
-        };
-        answering.as_ref().ok_or_else(|| ErrorObject::method_not_found(question.method()))?(question)
-    }
-
-    fn notified(&self, _: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>> {
-        if message.method() == "notifications/message"
-            && let Some(hear) = &self.log
-        {
-            let hear = Arc::clone(hear);
-            return match message.params().decode() {
-                Ok(entry) => Some(Box::pin(async move { hear(entry) })),
-                Err(error) => {
-                    tracing::debug!(%error, "a log message that cannot be read");
-                    None
-                }
-            };
-        }
-        let hear = self.notification.as_ref()?;
-        Some(hear(Notification { message }))
-    }
+/// A client that is about to be connected.
+pub(crate) struct Setup {
+    pub(crate) config: Arc<ClientConfig>,
+    callbacks: Arc<Callbacks>,
+    pub(super) deadlines: Deadlines,
+    pub(super) caching: Option<Caching>,
 }
 
-fn params<T: DeserializeOwned>(message: &Message) -> Result<T, ErrorObject> {
-    serde_json::from_str(message.params().as_str())
-        .map_err(|error| ErrorObject::invalid_params(format!("{}: {error}", message.method())))
-}
+impl Setup {
+    /// What answers the server on this connection.
+    pub(crate) fn service(&self, client: &Client) -> Arc<dyn Service> {
+        Arc::new(Answerer { callbacks: Arc::clone(&self.callbacks), client: client.without_lease() })
+    }
 
-fn encode(result: &impl Serialize) -> Reply {
-    Body::result(result).map(Into::into).map_err(|error| ErrorObject::internal(error.to_string()))
+    /// Once connected: what listens for changes by itself, where the server tells them only to who does.
+    pub(crate) fn listening(&self, client: &Client) -> Option<BoxFuture<()>> {
+        let Callbacks { tools_changed, prompts_changed, resources_changed, .. } = &*self.callbacks;
+        let mut filter = SubscriptionFilter::new();
+        filter.tools_list_changed = tools_changed.as_ref().map(|_| true);
+        filter.prompts_list_changed = prompts_changed.as_ref().map(|_| true);
+        filter.resources_list_changed = resources_changed.as_ref().map(|_| true);
+        let listens = client.era() == Era::Modern && !filter.is_empty();
+        listens.then(|| Box::pin(listen::for_callbacks(client.without_lease(), filter)) as BoxFuture<()>)
+    }
 }

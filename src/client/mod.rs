@@ -1,42 +1,71 @@
-//! Clients: calls to a server, and the end of the connection.
+//! Clients: calls to a server, what it asks and tells, and the end of the connection.
 
 mod builder;
+mod cached;
+mod callbacks;
+mod facts;
+mod listen;
+mod lists;
 mod request;
+mod tasks;
+mod verbs;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_proto::model::{
-    CallToolResult, Implementation, ListToolsParams, ListToolsResult, LoggingLevel, SetLevelParams, Tool,
-};
-use mcp_proto::{Body, CloseReason, Meta, Peer, PeerCapabilities, ProtocolVersion, Scope};
+use mcp_proto::model::Implementation;
+use mcp_proto::{Body, CloseReason, Deadlines, EncodeError, Meta, ProtocolVersion, Scope};
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
-pub use self::builder::{ClientBuilder, Notification};
+pub use self::builder::ClientBuilder;
+pub(crate) use self::builder::Setup;
+pub use self::cached::Caching;
+pub(crate) use self::cached::Kept;
+use self::cached::{Freshness, OneAnswer};
+pub use self::callbacks::{Asked, Callback, CallbackOutput, NoParams, Notification};
+pub use self::listen::{Changes, Ended, Listen};
+pub use self::lists::{List, Page};
+use self::request::decode_any;
 pub use self::request::{Pending, Request};
+pub use self::tasks::{Started, TaskState};
+pub use self::watch::Watch;
+use crate::Result;
 use crate::process::{Child, Exit};
 use crate::stream::{Call, Facts, Shared, notify};
-use crate::{Error, Result};
 
 /// A connection to a server. A cheap handle: clones share the connection, and calls may run side by side.
 ///
 /// Adapters open one (`mcp_tokio::spawn`, `mcp_tokio::pair`); [`ClientBuilder`] says who the client is and what the server
 /// may ask of it. When the last clone is dropped the connection closes, and a child process that is the server is shut
 /// down; [`close`](Self::close) does the same and waits for it.
+///
+/// Every method of the protocol has its verb here, which gives a [`Request`] with options of its own. A verb that the
+/// negotiated revision does not have, or whose capability the server did not declare, is [`Error::Send`] and nothing is
+/// sent.
+///
+/// [`Error::Send`]: crate::Error::Send
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: Arc<Inner>,
+    /// Keeps the connection open. The handles that callbacks are given have none.
+    _lease: Option<Arc<Lease>>,
 }
 
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
     child: Option<Child>,
+    /// What requests have unless they say otherwise.
+    deadlines: Deadlines,
+    kept: Option<Kept>,
 }
 
-/// Pages that [`Client::list_tools`] follows before it gives up.
-const PAGES: usize = 64;
+/// Closes the connection when the last is dropped.
+#[derive(Debug)]
+struct Lease(Arc<Inner>);
+
 /// How long open calls may take to end in [`Client::close`].
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -46,78 +75,32 @@ impl Client {
         ClientBuilder::new(Implementation::new(name, version))
     }
 
-    pub(crate) fn new(shared: Arc<Shared>, child: Option<Child>) -> Self {
-        Self { inner: Arc::new(Inner { shared, child }) }
+    pub(crate) fn new(shared: Arc<Shared>, child: Option<Child>, setup: &Setup) -> Self {
+        let kept = setup.caching.map(Kept::new);
+        shared.with(|state| state.kept.clone_from(&kept));
+        let inner = Arc::new(Inner { shared, child, deadlines: setup.deadlines, kept });
+        Self { _lease: Some(Arc::new(Lease(Arc::clone(&inner)))), inner }
+    }
+
+    /// A handle that does not keep the connection open.
+    pub(crate) fn without_lease(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), _lease: None }
     }
 
     pub(crate) async fn ready(&self) -> Result<Facts> {
         self.inner.shared.ready().await
     }
 
-    /// All tools of the server, page after page.
-    ///
-    /// # Errors
-    ///
-    /// When a request fails, or the pages do not end.
-    pub async fn list_tools(&self) -> Result<Vec<Tool>> {
-        let (mut tools, mut seen) = (Vec::new(), Vec::new());
-        loop {
-            let page = self.list_tools_page(seen.last().cloned()).await?;
-            tools.extend(page.tools);
-            match page.next_cursor {
-                None => return Ok(tools),
-                Some(cursor) if seen.contains(&cursor) || seen.len() + 1 >= PAGES => {
-                    return Err(Error::Pages { what: "tools/list", read: seen.len() + 1 });
-                }
-                Some(cursor) => seen.push(cursor),
-            }
-        }
-    }
-
-    /// One page of the server's tools: the first, or the one that an earlier page's `next_cursor` leads to.
-    pub fn list_tools_page(&self, cursor: Option<String>) -> Request<ListToolsResult> {
-        let mut params = ListToolsParams::new();
-        params.cursor = cursor;
-        self.request("tools/list", &params)
-    }
-
-    /// Calls a tool. `arguments` is anything that serializes to a JSON object; `()` and null are no arguments.
-    ///
-    /// A tool that fails is not an error here: the result says so ([`CallToolResult::is_error`]), for the model to read.
+    /// Any request, also one that this crate does not know.
     ///
     /// ```
     /// # async fn example(client: mcp::Client) -> mcp::Result<()> {
-    /// use serde_json::json;
-    ///
-    /// let sum: i64 = client.call_tool("add", json!({ "a": 1, "b": 2 })).await?.structured()?;
-    /// # drop(sum);
+    /// let answer: serde_json::Value = client.request("vendor/thing", &serde_json::json!({ "n": 1 })).await?;
+    /// # drop(answer);
     /// # Ok(()) }
     /// ```
-    pub fn call_tool(&self, name: impl AsRef<str>, arguments: impl Serialize) -> Request<CallToolResult> {
-        #[derive(Serialize)]
-        struct Params<'a, A> {
-            name: &'a str,
-            #[serde(skip_serializing_if = "is_nothing")]
-            arguments: &'a A,
-        }
-        let name = name.as_ref();
-        let body = Body::new("tools/call", &Params { name, arguments: &arguments });
-        self.call(format!("tools/call {name}"), body)
-    }
-
-    /// Asks whether the server is still there.
-    pub fn ping(&self) -> Request<IgnoredAny> {
-        self.call("ping".to_owned(), Body::empty("ping"))
-    }
-
-    /// Tells the server from which severity on it shall send log messages.
-    pub fn set_log_level(&self, level: LoggingLevel) -> Request<IgnoredAny> {
-        self.request("logging/setLevel", &SetLevelParams::new(level))
-    }
-
-    /// Any request, also one that this crate does not know.
     pub fn request<T: DeserializeOwned>(&self, method: &str, params: &impl Serialize) -> Request<T> {
-        self.call(method.to_owned(), Body::new(method, params))
+        Request::decoded(self.call(method.to_owned(), Body::new(method, params)), decode_any)
     }
 
     /// Any notification, also one that this crate does not know.
@@ -127,23 +110,6 @@ impl Client {
     /// When it cannot be sent now or at all.
     pub fn notify(&self, method: &str, params: &impl Serialize, meta: Meta) -> Result<()> {
         notify(&self.inner.shared, Body::new(method, params)?, Scope::Connection, meta)
-    }
-
-    /// The negotiated revision.
-    pub fn version(&self) -> ProtocolVersion {
-        self.facts().map_or(ProtocolVersion::V2024_11_05, |facts| facts.version)
-    }
-
-    /// Who the server is, as it says of itself: for display, never for decisions about trust.
-    pub fn server(&self) -> Option<Arc<Peer>> {
-        self.facts()?.peer
-    }
-
-    /// Whether the server offers tools.
-    pub fn has_tools(&self) -> bool {
-        self.server().is_some_and(
-            |server| matches!(&server.capabilities, PeerCapabilities::Server(offered) if offered.tools.is_some()),
-        )
     }
 
     /// The process that is the server, if it is one that was started for this client.
@@ -168,38 +134,52 @@ impl Client {
         self.inner.shared.ended().await
     }
 
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.inner.shared.with(|state| state.closed.is_some())
+    }
+
     fn facts(&self) -> Option<Facts> {
         self.inner.shared.with(|state| state.facts.clone())
     }
 
-    fn call<T>(&self, what: String, body: Result<Body, mcp_proto::EncodeError>) -> Request<T> {
-        Request::new(body.map(|body| Call::new(Arc::clone(&self.inner.shared), what, body)).map_err(Error::from))
+    /// A call with this client's deadlines.
+    fn call(&self, what: String, body: Result<Body, EncodeError>) -> Result<Call> {
+        let mut call = Call::new(Arc::clone(&self.inner.shared), what, body?);
+        call.options().deadlines = self.inner.deadlines;
+        Ok(call)
+    }
+
+    /// A request of a method that the protocol knows, about something or nothing in particular.
+    fn verb<T: DeserializeOwned>(&self, method: &str, about: &str, params: &impl Serialize) -> Request<T> {
+        Request::new(self.call(what(method, about), Body::new(method, params)))
+    }
+
+    /// The same for one whose answer may be kept.
+    fn kept_verb<T: DeserializeOwned>(&self, method: &'static str, about: &str, params: &impl Serialize) -> Request<T> {
+        let kept = self.inner.kept.as_ref().and_then(|kept| self.one_answer(kept, method, params));
+        self.verb(method, about, params).kept(kept)
+    }
+
+    fn one_answer(&self, kept: &Kept, method: &'static str, params: &impl Serialize) -> Option<OneAnswer> {
+        let says = if self.version().rules().result_type { Freshness::Said } else { Freshness::Unsaid };
+        Some(kept.one(method, serde_json::to_string(params).ok()?, says))
     }
 }
 
-impl Drop for Inner {
+/// How errors call a request.
+fn what(method: &str, about: &str) -> String {
+    if about.is_empty() { method.to_owned() } else { format!("{method} {about}") }
+}
+
+impl Drop for Lease {
     fn drop(&mut self) {
-        self.shared.command(|state, now| state.connection.close(now, Duration::ZERO));
-        if let Some(child) = &self.child {
+        self.0.shared.command(|state, now| state.connection.close(now, Duration::ZERO));
+        if let Some(child) = &self.0.child {
             child.begin_shutdown();
         }
     }
 }
 
-/// Whether a value serializes to null, and so is no arguments at all.
-fn is_nothing(value: &impl Serialize) -> bool {
-    // Only `()` and null have a text this short and these letters; a larger value is given up on after a few bytes.
-    struct Null(usize);
-    impl std::io::Write for Null {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            let fits = b"null".get(self.0..).is_some_and(|rest| rest.starts_with(bytes));
-            self.0 += bytes.len();
-            if fits { Ok(bytes.len()) } else { Err(std::io::ErrorKind::InvalidData.into()) }
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    serde_json::to_writer(Null(0), value).is_ok()
-}
+/// The revision before the handshake, which nobody outside ever sees.
+const UNKNOWN: ProtocolVersion = ProtocolVersion::V2024_11_05;

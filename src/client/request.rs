@@ -1,17 +1,17 @@
 //! A request of the client: its options, and what its result is decoded into.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mcp_proto::model::{LoggingLevel, Progress};
-use mcp_proto::{CallOptions, Deadlines};
-use serde::de::DeserializeOwned;
+use mcp_proto::{CallOptions, Deadlines, Message, ResultKind};
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Map, Value};
 
-use crate::stream::Call;
+use super::cached::OneAnswer;
+use crate::stream::{Answered, Call};
 use crate::{Error, Result};
 
 /// A request that is sent when it is awaited, with a result of type `T`.
@@ -33,31 +33,45 @@ use crate::{Error, Result};
 #[must_use = "a request is sent when it is awaited"]
 pub struct Request<T> {
     call: Result<Call>,
-    result: PhantomData<fn() -> T>,
+    decode: Decode<T>,
+    /// How the cache is asked, if it may be.
+    kept: Option<OneAnswer>,
 }
 
+/// How a result is read.
+pub(crate) type Decode<T> = fn(&ResultKind, &Message) -> Result<T, serde_json::Error>;
+
 impl<T> Request<T> {
-    pub(crate) fn new(call: Result<Call>) -> Self {
-        Self { call, result: PhantomData }
+    pub(crate) fn new(call: Result<Call>) -> Self
+    where
+        T: DeserializeOwned,
+    {
+        Self::decoded(call, decode)
     }
 
-    /// How long nothing may be heard of it; progress counts as a sign of life. 60 s unless set.
-    pub fn idle(mut self, idle: Duration) -> Self {
-        self.options(|options| {
-            if let Deadlines::Call { idle: set, .. } = &mut options.deadlines {
-                *set = idle;
-            }
-        });
+    /// One whose result is read in a way of its own.
+    pub(crate) fn decoded(call: Result<Call>, decode: Decode<T>) -> Self {
+        Self { call, decode, kept: None }
+    }
+
+    pub(crate) fn kept(mut self, kept: Option<OneAnswer>) -> Self {
+        self.kept = kept;
         self
     }
 
-    /// How long it may take in all, progress or not. 10 min unless set.
-    pub fn cap(mut self, cap: Duration) -> Self {
-        self.options(|options| {
-            if let Deadlines::Call { cap: set, .. } = &mut options.deadlines {
-                *set = cap;
-            }
-        });
+    /// How long nothing may be heard of it; progress counts as a sign of life. What the client was built with unless set,
+    /// which is 60 s unless set. `None` is for ever. With zero it times out without having been sent.
+    pub fn idle(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        let idle = idle.into();
+        self.options(|options| set_idle(&mut options.deadlines, idle));
+        self
+    }
+
+    /// How long it may take in all, progress or not. What the client was built with unless set, which is 10 min unless set.
+    /// `None` is for ever.
+    pub fn cap(mut self, cap: impl Into<Option<Duration>>) -> Self {
+        let cap = cap.into();
+        self.options(|options| set_cap(&mut options.deadlines, cap));
         self
     }
 
@@ -82,6 +96,14 @@ impl<T> Request<T> {
         self
     }
 
+    /// Asks the server even if the [cache](crate::ClientBuilder::cache) has an answer. The new one is kept all the same.
+    pub fn fresh(mut self) -> Self {
+        if let Some(kept) = &mut self.kept {
+            kept.insist();
+        }
+        self
+    }
+
     pub(crate) fn options(&mut self, change: impl FnOnce(&mut CallOptions)) {
         if let Ok(call) = &mut self.call {
             change(call.options());
@@ -89,18 +111,33 @@ impl<T> Request<T> {
     }
 }
 
-impl<T> fmt::Debug for Request<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("call", &self.call).finish()
+pub(crate) fn set_idle(deadlines: &mut Deadlines, idle: Option<Duration>) {
+    let (Deadlines::Call { idle: set, .. } | Deadlines::Stream { first: set }) = deadlines;
+    *set = idle.unwrap_or(Duration::MAX);
+}
+
+pub(crate) fn set_cap(deadlines: &mut Deadlines, cap: Option<Duration>) {
+    let unlimited = Duration::MAX;
+    match (deadlines, cap) {
+        (Deadlines::Call { cap: set, .. }, cap) => *set = cap.unwrap_or(unlimited),
+        // What stays open on purpose may be silent all that time.
+        (deadlines, Some(cap)) => *deadlines = Deadlines::Call { idle: unlimited, cap },
+        (Deadlines::Stream { .. }, None) => {}
     }
 }
 
-impl<T: DeserializeOwned> IntoFuture for Request<T> {
+impl<T> fmt::Debug for Request<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+impl<T> IntoFuture for Request<T> {
     type Output = Result<T>;
     type IntoFuture = Pending<T>;
 
     fn into_future(self) -> Pending<T> {
-        Pending { call: Some(self.call), result: PhantomData }
+        Pending { call: Some(self.call), decode: self.decode, kept: self.kept }
     }
 }
 
@@ -108,34 +145,77 @@ impl<T: DeserializeOwned> IntoFuture for Request<T> {
 pub struct Pending<T> {
     /// `None` once it has ended.
     call: Option<Result<Call>>,
-    result: PhantomData<fn() -> T>,
+    decode: Decode<T>,
+    kept: Option<OneAnswer>,
 }
 
-impl<T: DeserializeOwned> Future for Pending<T> {
+impl<T> Future for Pending<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let message = match self.call.as_mut() {
-            Some(Ok(call)) => match Pin::new(&mut *call).poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(message) => message,
-            },
-            // Asked again after its end: what an ended call says.
-            Some(Err(_)) | None => match self.call.take() {
-                Some(Err(error)) => return Poll::Ready(Err(error)),
-                _ => Err(Error::Closed(mcp_proto::CloseReason::LocallyClosed)),
-            },
+        let this = &mut *self;
+        let Some(Ok(call)) = &mut this.call else {
+            return Poll::Ready(Err(match this.call.take() {
+                Some(Err(error)) => error,
+                // Asked again after its end: what an ended call says.
+                _ => Error::Closed(mcp_proto::CloseReason::LocallyClosed),
+            }));
         };
-        let what = self.call.take().and_then(|call| call.ok().map(|call| call.what().to_owned())).unwrap_or_default();
-        Poll::Ready(message.and_then(|message| {
-            let text = message.result().map_or("{}", |result| result.as_str());
-            serde_json::from_str(text).map_err(|error| Error::Result { what, error })
-        }))
+        if let Some(kept) = &mut this.kept
+            && let Some(message) = kept.look(call.shared().now())
+            && let Ok(result) = (this.decode)(&ResultKind::Complete, &message)
+        {
+            this.call = None;
+            return Poll::Ready(Ok(result));
+        }
+        let Poll::Ready(answer) = Pin::new(&mut *call).poll(cx) else { return Poll::Pending };
+        let (what, now) = (call.what().to_owned(), call.shared().now());
+        this.call = None;
+        Poll::Ready(match answer {
+            Ok(Answered { kind, message, sent }) => match (this.decode)(&kind, &message) {
+                Ok(result) => {
+                    if let Some(kept) = this.kept.take() {
+                        kept.keep(now, message, sent);
+                    }
+                    Ok(result)
+                }
+                Err(error) => Err(Error::Result { what, error }),
+            },
+            Err(error) => match this.kept.take().and_then(|kept| kept.stand_in(&error)) {
+                Some(message) => {
+                    tracing::debug!(%error, what, "an answer that is not fresh any more stands in");
+                    (this.decode)(&ResultKind::Complete, &message).map_err(|error| Error::Result { what, error })
+                }
+                None => Err(error),
+            },
+        })
     }
 }
 
 impl<T> fmt::Debug for Pending<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending").field("call", &self.call).finish()
+        f.debug_struct("Pending").field("call", &self.call).finish_non_exhaustive()
     }
+}
+
+/// Reads a complete result.
+pub(crate) fn decode<T: DeserializeOwned>(kind: &ResultKind, message: &Message) -> Result<T, serde_json::Error> {
+    match kind {
+        ResultKind::Complete => decode_any(kind, message),
+        ResultKind::Other(kind) => {
+            Err(serde_json::Error::custom(format!("resultType: a {kind:.64} is not what was asked for")))
+        }
+        _ => Err(serde_json::Error::custom("resultType: a question is not what was asked for")),
+    }
+}
+
+/// Reads a result of any kind. Only one that does not fit is read a second time, for where the fault is.
+pub(crate) fn decode_any<T: DeserializeOwned>(_: &ResultKind, message: &Message) -> Result<T, serde_json::Error> {
+    let text = message.result().map_or("{}", |result| result.as_str());
+    serde_json::from_str(text).map_err(|error| {
+        match serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(text)) {
+            Err(located) => serde_json::Error::custom(format!("result.{}: {}", located.path(), located.inner())),
+            Ok(_) => error,
+        }
+    })
 }

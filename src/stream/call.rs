@@ -5,11 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use mcp_proto::jsonrpc::RequestId;
 use mcp_proto::model::Progress;
 use mcp_proto::{
-    Body, CallOptions, Deadlines, Message, Meta, OutboundId, RequestError, Scope, TimedOut, Timestamp, Wanted, Why,
+    Body, CallOptions, Deadlines, Message, Meta, OutboundId, RequestError, ResultKind, Scope, TimedOut, Timestamp,
+    Wanted, Why,
 };
 
+use super::listeners::Key;
 use super::shared::{Shared, Waiter};
 use crate::{Error, Result};
 
@@ -26,6 +29,26 @@ pub(crate) struct Call {
     step: Step,
     /// Since when it waits to be sent.
     waits_since: Option<Timestamp>,
+    /// The id with which it was first sent.
+    wire: Option<RequestId>,
+    /// Who hears what the server tells on it, if it is a subscription.
+    listener: Option<Key>,
+}
+
+/// What came of a call.
+pub(crate) struct Answered {
+    pub(crate) kind: ResultKind,
+    pub(crate) message: Message,
+    /// How often it was sent.
+    pub(crate) sent: Sent,
+}
+
+/// How often a call was sent until its answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Once,
+    /// More than once, with answers to questions of the server.
+    Again,
 }
 
 enum Step {
@@ -44,7 +67,15 @@ impl Call {
             on_progress: None,
             step: Step::Unsent(body),
             waits_since: None,
+            wire: None,
+            listener: None,
         }
+    }
+
+    /// Makes it a subscription whose changes go there.
+    pub(crate) fn heard_by(mut self, listener: Key) -> Self {
+        self.listener = Some(listener);
+        self
     }
 
     pub(crate) fn options(&mut self) -> &mut CallOptions {
@@ -53,6 +84,14 @@ impl Call {
 
     pub(crate) fn what(&self) -> &str {
         &self.what
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn failed(&self, error: RequestError) -> Error {
+        Error::Request { what: self.what.clone(), id: self.wire.clone(), error }
     }
 
     pub(crate) fn on_progress(&mut self, call: OnProgress) {
@@ -67,13 +106,16 @@ impl Call {
         let (Deadlines::Call { idle: patience, .. } | Deadlines::Stream { first: patience }) = options.deadlines;
         if self.shared.now() >= since + patience {
             // The queue was full for as long as it may be silent.
-            let error = RequestError::TimedOut(TimedOut::Idle(patience));
-            return Poll::Ready(Err(Error::Request { what: self.what.clone(), error }));
+            return Poll::Ready(Err(self.failed(RequestError::TimedOut(TimedOut::Idle(patience)))));
         }
+        let listener = self.listener;
         let sent = self.shared.command(|state, now| match state.connection.request(now, body, options) {
             Ok(id) => {
                 state.waiters.insert(id, Waiter { waker: waker.take(), ..Waiter::default() });
-                Ok(id)
+                if let Some(listener) = listener {
+                    state.listeners.hear_on(listener, id);
+                }
+                Ok((id, state.connection.wire_id(id)))
             }
             Err(refused) => {
                 if refused.why == Why::Full {
@@ -84,8 +126,9 @@ impl Call {
         });
         drop(waker);
         match sent {
-            Ok(id) => {
+            Ok((id, wire)) => {
                 self.step = Step::Open(id);
+                self.wire = wire;
                 Poll::Ready(Ok(()))
             }
             Err(refused) if refused.why == Why::Full => {
@@ -98,9 +141,9 @@ impl Call {
 }
 
 impl Future for Call {
-    type Output = Result<Message>;
+    type Output = Result<Answered>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Message>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Answered>> {
         let this = &mut *self;
         let id = match std::mem::replace(&mut this.step, Step::Ended) {
             Step::Unsent(body) => match this.send(body, cx) {
@@ -133,8 +176,13 @@ impl Future for Call {
         }
         match result {
             None => Poll::Pending,
-            Some(Ok(message)) => Poll::Ready(Ok(message)),
-            Some(Err(error)) => Poll::Ready(Err(Error::Request { what: this.what.clone(), error })),
+            Some(Ok((kind, message))) => {
+                // Each time it is sent it has another id, and the answer has the last. One that a peer spells differently
+                // counts as another, which costs no more than a place in a cache.
+                let sent = if message.id() == this.wire.as_ref() { Sent::Once } else { Sent::Again };
+                Poll::Ready(Ok(Answered { kind, message, sent }))
+            }
+            Some(Err(error)) => Poll::Ready(Err(this.failed(error))),
         }
     }
 }

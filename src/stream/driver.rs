@@ -228,6 +228,7 @@ where
                 *eof = Some(Eof::Told);
             }
             state.connection.handle_timeout(now);
+            state.send_unsent(now);
             if *written == output.len() {
                 output.clear();
                 *written = 0;

@@ -3,6 +3,7 @@
 mod call;
 mod driver;
 mod handling;
+mod listeners;
 mod notifications;
 mod questions;
 mod shared;
@@ -13,15 +14,16 @@ use std::pin::Pin;
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::{CloseReason, Connection, Start};
 
-pub(crate) use self::call::{Call, notify};
+pub(crate) use self::call::{Answered, Call, Sent, notify};
 use self::driver::{Driver, Parts, Role};
 pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service};
-use self::shared::State;
-pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared};
+pub(crate) use self::listeners::{Key, Sink};
+pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared, State};
 use crate::client::{Client, ClientBuilder};
 use crate::process::{Child, Command};
 use crate::runtime::Spawn;
@@ -86,9 +88,12 @@ where
     Rd: AsyncRead + Unpin + Send + 'static,
     Wr: AsyncWrite + Unpin + Send + 'static,
 {
-    let (config, service) = client.into_parts();
+    let setup = client.into_setup()?;
+    let config = Arc::clone(&setup.config);
     let limits = config.limits.clone();
     let shared = share(&runtime, |now| Connection::client(config, now));
+    let client = Client::new(Arc::clone(&shared), child, &setup);
+    let service = setup.service(&client);
     let parts = Parts {
         runtime: runtime.clone(),
         shared: Arc::clone(&shared),
@@ -97,10 +102,12 @@ where
         hangup: None,
         role: Role::Client,
     };
+    // A drop of this future closes the connection and ends the child.
     runtime.spawn(Driver::new(parts, reader, writer));
-    // From here on a drop of this future closes the connection and ends the child.
-    let client = Client::new(shared, child);
     client.ready().await?;
+    if let Some(listening) = setup.listening(&client) {
+        runtime.spawn(listening);
+    }
     Ok(client)
 }
 
@@ -165,8 +172,25 @@ impl Shared {
         self.watch(|state| state.closed.clone().filter(|_| state.output_closed)).await
     }
 
+    /// Waits for so long, or until the connection is over.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        let until = self.now() + duration;
+        poll_fn(|cx| {
+            if self.now() >= until {
+                return Poll::Ready(());
+            }
+            let waker = cx.waker().clone();
+            let dropped = self.command(|state, _| match state.closed {
+                Some(_) => Err(waker),
+                None => Ok(state.wait_for_room(Some(until), waker)),
+            });
+            if dropped.is_err() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
     /// Waits until `look` finds something.
-    async fn watch<T>(&self, look: impl Fn(&State) -> Option<T>) -> T {
+    pub(crate) async fn watch<T>(&self, look: impl Fn(&State) -> Option<T>) -> T {
         let mut watching = Watching { shared: self, key: None };
         poll_fn(|cx| {
             let mut waker = Some(cx.waker().clone());

@@ -11,11 +11,13 @@ use std::task::{Context, Poll, Waker};
 
 use mcp_proto::model::Progress;
 use mcp_proto::{
-    CloseReason, Connection, Event, InboundId, Message, OutboundId, Peer, ProtocolVersion, RequestError, RequestMeta,
-    Timestamp,
+    Change, CloseReason, Connection, Event, InboundId, Message, OutboundId, Peer, ProtocolVersion, RequestError,
+    RequestMeta, ResultKind, Timestamp,
 };
 
+use super::listeners::{Heard, Listeners};
 use super::questions::Questions;
+use crate::client::Kept;
 
 /// Shared by the driver and every handle of one connection.
 pub(crate) struct Shared {
@@ -37,6 +39,12 @@ pub(crate) struct State {
     next_watcher: u64,
     /// Our calls whose questions are being answered, so that whoever answers can be told that they are over.
     asked: BTreeMap<OutboundId, Arc<Cancel>>,
+    /// Who hears what has changed on the server.
+    pub(crate) listeners: Listeners,
+    /// What the client tells its own callbacks, in order with what the server tells.
+    pub(crate) own_notifications: Vec<Message>,
+    /// Answers of the server that need not be asked for again.
+    pub(crate) kept: Option<Kept>,
     pub(crate) facts: Option<Facts>,
     pub(crate) closed: Option<CloseReason>,
     /// Whether it ended before the server's era was known.
@@ -59,7 +67,7 @@ pub(crate) struct Facts {
 pub(crate) struct Waiter {
     pub(crate) waker: Option<Waker>,
     pub(crate) progress: VecDeque<Progress>,
-    pub(crate) result: Option<Result<Message, RequestError>>,
+    pub(crate) result: Option<Result<(ResultKind, Message), RequestError>>,
 }
 
 /// Progress kept for a caller that does not look; after that only the latest counts.
@@ -98,6 +106,9 @@ impl Shared {
             watchers: BTreeMap::new(),
             next_watcher: 0,
             asked: BTreeMap::new(),
+            listeners: Listeners::default(),
+            own_notifications: Vec::new(),
+            kept: None,
             facts: None,
             closed: None,
             died_of_probe: false,
@@ -149,6 +160,7 @@ impl fmt::Debug for Shared {
 impl State {
     /// Takes what the connection has to say. Whatever must happen outside the lock goes into `turn`.
     pub(crate) fn take_events(&mut self, turn: &mut Turn) {
+        turn.notifications.append(&mut self.own_notifications);
         while let Some(event) = self.connection.poll_event() {
             match event {
                 Event::Ready { version, peer, .. } => {
@@ -165,7 +177,15 @@ impl State {
                         turn.wakers.append(&mut cancel.cancel());
                     }
                 }
-                Event::Notification { message, .. } => turn.notifications.push(message),
+                Event::Notification { related, message } => {
+                    if let (Some(kept), Some(change)) = (&self.kept, Change::of(&message)) {
+                        kept.changed(&change);
+                    }
+                    match self.listeners.hear(related, &message, &mut turn.wakers) {
+                        Heard::ByListener => {}
+                        Heard::ByNobody => turn.notifications.push(message),
+                    }
+                }
                 Event::InputRequired { id, requests } => {
                     let over = Arc::new(Cancel::default());
                     turn.ended.extend(self.asked.insert(id, Arc::clone(&over)));
@@ -186,7 +206,7 @@ impl State {
                         turn.ended.push(over);
                     }
                     if let Some(waiter) = self.waiters.get_mut(&id) {
-                        waiter.result = Some(result.map(|(_, message)| message));
+                        waiter.result = Some(result);
                         turn.wakers.extend(waiter.waker.take());
                     }
                 }
@@ -196,6 +216,7 @@ impl State {
                     self.closed = Some(reason);
                     turn.wakers.extend(self.waiting.drain(..).map(|(_, waker)| waker));
                     turn.wakers.extend(std::mem::take(&mut self.watchers).into_values());
+                    turn.wakers.append(&mut self.listeners.wakers());
                 }
                 remark => turn.remarks.push(remark),
             }
@@ -238,6 +259,11 @@ impl State {
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
         let waiting = self.waiting.iter().filter_map(|(until, _)| *until).min();
         [self.connection.poll_timeout(), waiting].into_iter().flatten().min()
+    }
+
+    /// Sends what waits for room without anybody waiting for it.
+    pub(crate) fn send_unsent(&mut self, now: Timestamp) {
+        self.listeners.unsubscribe(&mut self.connection, now);
     }
 
     /// Wakes those who have waited long enough for room.

@@ -113,6 +113,11 @@ impl ProtocolVersion {
         }
     }
 
+    /// Whether this revision has a method; `None` for one that no revision has.
+    pub fn has_method(self, method: &str) -> Option<bool> {
+        method_rule(method, self).map(|rule| rule.is_ok())
+    }
+
     /// Whether this revision has a variant of a union; `None` for one that no revision has.
     pub fn has_variant(self, union: Union, name: &str) -> Option<bool> {
         let mut rules = VARIANTS.iter().filter(|rule| rule.union == union && rule.name == name).peekable();

@@ -186,7 +186,7 @@ async fn calls_after_the_end_say_that_the_connection_is_closed() {
     assert!(error.to_string().contains("closed"), "{error}");
     let error = soon(other.ping().into_future()).await.unwrap_err();
     assert!(error.is_closed() && error.to_string().contains("ping"), "{error}");
-    assert!(soon(other.list_tools()).await.unwrap_err().is_closed());
+    assert!(soon(other.list_tools().into_future()).await.unwrap_err().is_closed());
     assert!(other.notify("notifications/x", &json!({}), None).unwrap_err().is_closed());
     assert_eq!(soon(other.closed()).await, mcp::CloseReason::LocallyClosed);
 }

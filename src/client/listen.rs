@@ -1,0 +1,341 @@
+//! Hearing of changes on the server, in both eras by one verb.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use mcp_proto::model::{Capability, ListenParams, SubscriptionFilter};
+use mcp_proto::{Body, Change, Deadlines, Era, Limits, Message, Meta, RequestError, Why};
+use serde_json::{Map, Value};
+
+use super::Client;
+use super::request::set_idle;
+use crate::stream::{Call, Key, Sink};
+use crate::{Error, Result};
+
+/// The wish to hear of changes, which is sent when it is awaited; see [`Client::listen`].
+#[derive(Debug)]
+#[must_use = "it is sent when it is awaited"]
+pub struct Listen {
+    client: Client,
+    filter: SubscriptionFilter,
+    deadlines: Deadlines,
+    meta: Meta,
+}
+
+/// Changes on the server, as they happen.
+///
+/// Level-triggered: what changes often before it is looked at is told once, and nothing is lost however slow the listener.
+/// Whoever needs to know what is now asks for it then.
+///
+/// Dropping it ends the subscription; the server is told. It keeps the connection open.
+#[derive(Debug)]
+pub struct Changes {
+    client: Client,
+    key: Key,
+    /// Modern era: the request, which is open as long as this.
+    call: Option<Call>,
+    /// Legacy era: what was subscribed to for this.
+    uris: Vec<String>,
+    ended: Option<Ended>,
+}
+
+/// How a subscription ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The server has ended it in good order.
+    Completed,
+    /// The server has cancelled it.
+    Cancelled,
+    /// It was lost with the connection, or refused.
+    Lost(Error),
+}
+
+impl Client {
+    /// Listens for changes on the server: of its lists, of resources (specification: `subscriptions/listen` from 2026-07-28 on;
+    /// before, `resources/subscribe` and the notifications of changed lists, which this does alike).
+    ///
+    /// It is ready once the server has said what of the wish it [grants](Changes::granted). A legacy server grants the lists
+    /// whose changes it declares to tell, and the resources to which it lets the client subscribe.
+    ///
+    /// ```
+    /// # async fn example(client: mcp::Client) -> mcp::Result<()> {
+    /// use mcp::Change;
+    /// use mcp::model::SubscriptionFilter;
+    ///
+    /// let notes = vec!["file:///notes.txt".to_owned()];
+    /// let wanted = SubscriptionFilter::new().with_tools_list_changed(true).with_resource_subscriptions(notes);
+    /// let mut changes = client.listen(wanted).await?;
+    /// while let Some(change) = changes.next().await {
+    ///     match change {
+    ///         Change::Tools => println!("{} tools now", client.list_tools().await?.len()),
+    ///         Change::Resource(uri) => println!("{uri} is new"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// println!("{:?}", changes.ended());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses or does not answer in time.
+    pub fn listen(&self, filter: SubscriptionFilter) -> Listen {
+        Listen { client: self.clone(), filter, deadlines: self.inner.deadlines, meta: None }
+    }
+}
+
+impl Listen {
+    /// How long the server may take to say what it grants; see [`Request::idle`](super::Request::idle). Once it has, there is
+    /// no deadline.
+    pub fn idle(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        set_idle(&mut self.deadlines, idle.into());
+        self
+    }
+
+    /// Keys for the request's `_meta`.
+    pub fn meta(mut self, meta: Map<String, Value>) -> Self {
+        self.meta = Some(meta);
+        self
+    }
+
+    async fn open(self, sink: Sink) -> Result<Changes> {
+        let Self { client, filter, deadlines, meta } = self;
+        let key = client.inner.shared.with(|state| state.listeners.add(filter.clone(), sink));
+        let (Deadlines::Call { idle: first, .. } | Deadlines::Stream { first }) = deadlines;
+        // From here on a drop of this future ends what was begun.
+        let mut changes = Changes { client, key, call: None, uris: Vec::new(), ended: None };
+        match changes.client.era() {
+            Era::Modern => {
+                let body = Body::new("subscriptions/listen", &ListenParams::new(filter));
+                let mut call = changes.client.call("subscriptions/listen".into(), body)?.heard_by(key);
+                call.options().deadlines = Deadlines::Stream { first };
+                call.options().meta = meta;
+                changes.call = Some(call);
+                poll_fn(|cx| changes.poll_granted(cx)).await?;
+            }
+            Era::Legacy => changes.subscribe(filter, first).await?,
+        }
+        Ok(changes)
+    }
+}
+
+impl IntoFuture for Listen {
+    type Output = Result<Changes>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Changes>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.open(Sink::Holder))
+    }
+}
+
+impl Changes {
+    /// The next change; `None` once the subscription has [ended](Self::ended). What was told before the end comes first.
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Change> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The same for whoever polls by hand.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Change>> {
+        loop {
+            let waker = cx.waker().clone();
+            let is_call = self.call.is_some();
+            let (change, closed, waker) = self.client.inner.shared.with(|state| {
+                let closed = if is_call { None } else { state.closed.clone() };
+                let listener = state.listeners.get_mut(self.key);
+                let Some(listener) = listener else { return (None, closed, Some(waker)) };
+                match listener.take() {
+                    Some(change) => (Some(change), closed, Some(waker)),
+                    None => (None, closed, listener.wake(waker)),
+                }
+            });
+            drop(waker);
+            if change.is_some() {
+                return Poll::Ready(change);
+            }
+            if self.ended.is_some() {
+                return Poll::Ready(None);
+            }
+            let end = match &mut self.call {
+                Some(call) => match Pin::new(call).poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(_)) => Ended::Completed,
+                    Poll::Ready(Err(Error::Request { error: RequestError::Cancelled, .. })) => Ended::Cancelled,
+                    Poll::Ready(Err(error)) => Ended::Lost(error),
+                },
+                None => match closed {
+                    Some(reason) => Ended::Lost(Error::Closed(reason)),
+                    None => return Poll::Pending,
+                },
+            };
+            self.call = None;
+            self.ended = Some(end);
+            // What was told in front of the end is looked for once more.
+        }
+    }
+
+    /// What of the wish the server has granted: it tells of nothing else.
+    pub fn granted(&self) -> SubscriptionFilter {
+        let granted =
+            |state: &mut crate::stream::State| state.listeners.get_mut(self.key).map(|it| it.granted().clone());
+        self.client.inner.shared.with(granted).unwrap_or_default()
+    }
+
+    /// How it ended, once it has.
+    pub fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    /// Waits for the acknowledgement; an end that comes before it is the answer.
+    fn poll_granted(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Some(call) = &mut self.call else { return Poll::Ready(Ok(())) };
+        let answer = Pin::new(call).poll(cx);
+        let waker = cx.waker().clone();
+        let (is_granted, waker) = self.client.inner.shared.with(|state| match state.listeners.get_mut(self.key) {
+            Some(listener) => (listener.is_granted, listener.wake(waker)),
+            None => (true, Some(waker)),
+        });
+        drop(waker);
+        match answer {
+            Poll::Pending if is_granted => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(_)) => {
+                self.call = None;
+                self.ended = Some(Ended::Completed);
+                if !is_granted {
+                    self.grant(SubscriptionFilter::new());
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => {
+                self.call = None;
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+
+    /// The same wish to a legacy server.
+    async fn subscribe(&mut self, wanted: SubscriptionFilter, patience: Duration) -> Result<()> {
+        let client = self.client.clone();
+        let offered = |wanted: Option<bool>, capability| wanted.filter(|_| client.offers(capability));
+        let mut granted = SubscriptionFilter::new();
+        granted.tools_list_changed = offered(wanted.tools_list_changed, Capability::ToolsListChanged);
+        granted.prompts_list_changed = offered(wanted.prompts_list_changed, Capability::PromptsListChanged);
+        granted.resources_list_changed = offered(wanted.resources_list_changed, Capability::ResourcesListChanged);
+        let mut uris = wanted.resource_subscriptions.unwrap_or_default();
+        uris.sort_unstable();
+        uris.dedup();
+        uris.truncate(Limits::default().subscribed_uris);
+        for uri in uris {
+            // First, so that giving up in the middle takes it back.
+            self.uris.push(uri.clone());
+            self.client.inner.shared.with(|state| state.listeners.want(&uri));
+            match client.subscribe(&uri).idle(patience).await {
+                Ok(()) => granted.resource_subscriptions.get_or_insert_default().push(uri),
+                Err(error) if error.rpc().is_some() || is_lacking(&error) => {
+                    tracing::debug!(%error, "a resource that cannot be subscribed to");
+                    self.uris.pop();
+                    self.client.inner.shared.with(|state| state.listeners.refused(&uri));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.grant(granted);
+        Ok(())
+    }
+
+    fn grant(&self, granted: SubscriptionFilter) {
+        let shared = &self.client.inner.shared;
+        shared.with(|state| {
+            if let Some(listener) = state.listeners.get_mut(self.key) {
+                listener.grant(granted);
+            }
+        });
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        let (key, uris) = (self.key, std::mem::take(&mut self.uris));
+        let listener = self.client.inner.shared.command(|state, _| {
+            uris.iter().for_each(|uri| state.listeners.unwant(uri));
+            state.listeners.remove(key)
+        });
+        drop(listener);
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed => f.write_str("the server ended the subscription"),
+            Self::Cancelled => f.write_str("the server cancelled the subscription"),
+            Self::Lost(error) => write!(f, "the subscription was lost: {error}"),
+        }
+    }
+}
+
+/// Whether the server does not offer what was asked for.
+pub(super) fn is_lacking(error: &Error) -> bool {
+    matches!(error, Error::Send { why: Why::PeerLacks | Why::NotInThisRevision, .. })
+}
+
+/// How long to wait before a subscription that the server has ended is taken up again; doubled each time.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest such pause.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Listens on behalf of the client's callbacks, as long as the connection lives and the server wants to be listened to.
+pub(super) async fn for_callbacks(client: Client, filter: SubscriptionFilter) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match client.listen(filter.clone()).open(Sink::Callbacks).await {
+            Ok(changes) if changes.granted().is_empty() && changes.ended.is_none() => {
+                tracing::debug!("the server tells of no changes");
+                return;
+            }
+            Ok(mut changes) => {
+                if pause > FIRST_PAUSE {
+                    tell_all_changed(&client, &changes.granted());
+                }
+                let began = client.inner.shared.now();
+                while changes.next().await.is_some() {}
+                tracing::debug!(ended = ?changes.ended, "the server tells of changes no more");
+                if client.inner.shared.now().saturating_since(began) > LONGEST_PAUSE {
+                    pause = FIRST_PAUSE;
+                }
+            }
+            Err(error) if error.is_timeout() => tracing::debug!(%error, "listening for changes"),
+            Err(error) => {
+                tracing::debug!(%error, "the server cannot be listened to");
+                return;
+            }
+        }
+        client.inner.shared.sleep(pause).await;
+        if client.is_closed() {
+            return;
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// What happened in between nobody has heard.
+fn tell_all_changed(client: &Client, granted: &SubscriptionFilter) {
+    let kinds = [
+        (granted.tools_list_changed, "notifications/tools/list_changed"),
+        (granted.prompts_list_changed, "notifications/prompts/list_changed"),
+        (granted.resources_list_changed, "notifications/resources/list_changed"),
+    ];
+    let limits = Limits::default();
+    let messages = kinds
+        .into_iter()
+        .filter(|(granted, _)| *granted == Some(true))
+        .map(|(_, method)| Message::scan(format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#).as_bytes(), &limits));
+    let mut messages = messages.collect::<Vec<_>>();
+    client.inner.shared.command(|state, _| state.own_notifications.append(&mut messages));
+}
