@@ -82,7 +82,7 @@ async fn a_killed_client_takes_its_blocked_server_along() {
 async fn a_killed_server_fails_open_and_later_calls_at_once() {
     let (told, mut lines) = tokio::sync::mpsc::unbounded_channel();
     let stderr = Stderr::Lines(std::sync::Arc::new(move |line: &str| drop(told.send(line.to_owned()))));
-    let client = soon(mcp_tokio::spawn(Command::new(PEER).arg("serve").stderr(stderr))).await.unwrap();
+    let client = soon(common::spawn(Command::new(PEER).arg("serve").stderr(stderr))).await.unwrap();
     let mut open = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let client = client.clone();
@@ -160,7 +160,7 @@ const BRISK: Shutdown = Shutdown { term_after: Duration::from_millis(200), kill_
 /// Specification: basic/lifecycle (shutdown): close the input, SIGTERM, SIGKILL.
 #[tokio::test]
 async fn a_child_that_will_not_go_is_killed() {
-    let client = soon(mcp_tokio::spawn(Command::new(PEER).arg("stubborn").shutdown(BRISK))).await.unwrap();
+    let client = soon(common::spawn(Command::new(PEER).arg("stubborn").shutdown(BRISK))).await.unwrap();
     let pid = client.child().unwrap().id();
     let start = Instant::now();
     let exit = soon(client.close()).await.unwrap();
@@ -174,7 +174,7 @@ async fn a_child_that_will_not_go_is_killed() {
 
 #[tokio::test]
 async fn the_usual_ladder_takes_two_seconds_a_step() {
-    let client = soon(mcp_tokio::spawn([PEER, "stubborn"])).await.unwrap();
+    let client = soon(common::spawn([PEER, "stubborn"])).await.unwrap();
     let start = Instant::now();
     let exit = soon(client.close()).await.unwrap();
     let took = start.elapsed();
@@ -184,7 +184,7 @@ async fn the_usual_ladder_takes_two_seconds_a_step() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_child_that_never_reads_holds_up_neither_deadlines_nor_the_end() {
-    let client = soon(mcp_tokio::spawn(Command::new(PEER).arg("deaf").shutdown(BRISK))).await.unwrap();
+    let client = soon(common::spawn(Command::new(PEER).arg("deaf").shutdown(BRISK))).await.unwrap();
     let pid = client.child().unwrap().id();
     let text = "x".repeat(1 << 20);
     let mut calls = tokio::task::JoinSet::new();
@@ -209,7 +209,7 @@ async fn a_child_that_never_reads_holds_up_neither_deadlines_nor_the_end() {
 /// More than the queue holds: also a call that cannot even be queued has its deadline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn calls_that_wait_for_room_have_deadlines_too() {
-    let client = soon(mcp_tokio::spawn(Command::new(PEER).arg("deaf").shutdown(BRISK))).await.unwrap();
+    let client = soon(common::spawn(Command::new(PEER).arg("deaf").shutdown(BRISK))).await.unwrap();
     let text = "x".repeat(1 << 20);
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..16 {
@@ -226,7 +226,7 @@ async fn calls_that_wait_for_room_have_deadlines_too() {
 
 #[tokio::test]
 async fn dropping_the_client_ends_the_child_and_leaves_no_zombie() {
-    let client = soon(mcp_tokio::spawn([PEER, "serve"])).await.unwrap();
+    let client = soon(common::spawn([PEER, "serve"])).await.unwrap();
     let pid = client.child().unwrap().id();
     let clone = client.clone();
     drop(client);
@@ -239,7 +239,7 @@ async fn dropping_the_client_ends_the_child_and_leaves_no_zombie() {
 #[tokio::test]
 async fn dropping_a_connection_under_way_ends_the_child() {
     // `cat` gives our own `initialize` back, which is no answer.
-    let mut connecting = Box::pin(mcp_tokio::spawn(Command::new("cat").shutdown(BRISK)));
+    let mut connecting = Box::pin(common::spawn(Command::new("cat").shutdown(BRISK)));
     tokio::select! {
         biased;
         _ = &mut connecting => panic!("cat is no server"),
@@ -265,7 +265,7 @@ fn children_called(name: &str) -> usize {
 #[tokio::test]
 async fn a_program_that_does_not_exist_is_named() {
     for program in ["no-such-program-anywhere", "/no/such/program"] {
-        let error = soon(mcp_tokio::spawn([program, "argument"])).await.unwrap_err();
+        let error = soon(common::spawn([program, "argument"])).await.unwrap_err();
         assert!(matches!(error, mcp::Error::Io(_)), "{error:?}");
         assert!(error.to_string().contains(program), "{error}");
     }
@@ -273,7 +273,7 @@ async fn a_program_that_does_not_exist_is_named() {
 
 #[tokio::test]
 async fn a_child_that_dies_before_the_handshake_is_an_error() {
-    let error = soon(mcp_tokio::spawn(["false"])).await.unwrap_err();
+    let error = soon(common::spawn(["false"])).await.unwrap_err();
     assert!(error.is_closed() && error.to_string().contains("exit status: 1"), "{error:?}");
 }
 
@@ -281,7 +281,7 @@ async fn a_child_that_dies_before_the_handshake_is_an_error() {
 fn outside_of_a_runtime_is_an_error_and_no_panic() {
     use std::task::{Context, Poll, Waker};
 
-    let mut spawning = std::pin::pin!(mcp_tokio::spawn([PEER, "serve"]));
+    let mut spawning = std::pin::pin!(common::spawn([PEER, "serve"]));
     let Poll::Ready(Err(error)) = spawning.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("neither a runtime nor an error");
     };
@@ -293,7 +293,7 @@ fn outside_of_a_runtime_is_an_error_and_no_panic() {
 async fn a_call_behind_a_full_queue_has_its_deadline() {
     use std::task::{Context, Waker};
 
-    let client = soon(mcp_tokio::spawn(Command::new(PEER).arg("deaf").shutdown(BRISK))).await.unwrap();
+    let client = soon(common::spawn(Command::new(PEER).arg("deaf").shutdown(BRISK))).await.unwrap();
     let text = "x".repeat(1 << 20);
     let mut calls = Vec::new();
     for _ in 0..16 {

@@ -61,7 +61,7 @@ async fn ten_thousand_calls_64_at_a_time_are_answered_in_constant_memory() {
 #[tokio::test]
 async fn what_a_server_prints_goes_to_stderr_and_not_onto_the_wire() {
     let lines = Lines::default();
-    let client = soon(mcp_tokio::spawn(Command::new(PEER).arg("chatty").stderr(lines.stderr()))).await.unwrap();
+    let client = soon(common::spawn(Command::new(PEER).arg("chatty").stderr(lines.stderr()))).await.unwrap();
     assert_eq!(soon(client.call_tool("print", ()).into_future()).await.unwrap().joined_text(), "printed");
     let printed =
         ["printed at the start", "printed by a tool", "printed without a line end", "printed by the child of a tool"];
@@ -90,7 +90,7 @@ async fn what_a_server_prints_goes_to_stderr_and_not_onto_the_wire() {
 
 #[tokio::test]
 async fn noise_on_a_childs_stdout_is_survived() {
-    let client = soon(mcp_tokio::spawn([PEER, "noise"])).await.unwrap();
+    let client = soon(common::spawn([PEER, "noise"])).await.unwrap();
     let answer = soon(client.call_tool("echo", json!({ "text": "clear" })).into_future()).await.unwrap();
     assert_eq!(answer.joined_text(), "clear");
     assert!(soon(client.close()).await.unwrap().status.unwrap().success());
@@ -146,7 +146,7 @@ const FLOOD: usize = 100_000;
 async fn a_flood_on_stderr_is_captured_line_by_line() {
     let lines = Lines::default();
     let command = Command::new(PEER).args(["flood", &FLOOD.to_string()]).stderr(lines.stderr());
-    let client = soon(mcp_tokio::spawn(command)).await.unwrap();
+    let client = soon(common::spawn(command)).await.unwrap();
     soon(client.ping().into_future()).await.unwrap();
     until(|| lines.lock().len() == FLOOD).await;
     for (n, line) in lines.lock().iter().enumerate() {
@@ -172,13 +172,13 @@ async fn a_flood_on_stderr_is_inherited() {
 #[tokio::test]
 async fn a_stderr_that_nobody_captures_holds_nothing_up() {
     let command = Command::new(PEER).args(["flood", &FLOOD.to_string()]).stderr(Stderr::Null);
-    let client = soon(mcp_tokio::spawn(command)).await.unwrap();
+    let client = soon(common::spawn(command)).await.unwrap();
     soon(client.ping().into_future()).await.unwrap();
     assert!(soon(client.close()).await.unwrap().status.unwrap().success());
 }
 
 async fn environment(command: Command) -> Vec<String> {
-    let client = soon(mcp_tokio::spawn(command)).await.expect("a server");
+    let client = soon(common::spawn(command)).await.expect("a server");
     let result = soon(client.call_tool("environment", ()).into_future()).await.expect("an answer");
     result
         .structured::<std::collections::BTreeMap<String, Vec<String>>>()

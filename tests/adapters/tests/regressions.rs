@@ -67,7 +67,7 @@ async fn an_unfinished_line_behind_a_full_batch_is_read_to_its_end() {
 async fn a_client_reads_on_while_an_answer_waits_for_room() {
     let (here, there) = mcp::memory::duplex(1024);
     let (reader, writer) = there.into_split();
-    let builder = Client::builder("c", "1").root("file:///srv", "srv").limits(|limits| limits.output = 1024);
+    let builder = common::legacy("c").root("file:///srv", "srv").limits(|limits| limits.output = 1024);
     let connecting = tokio::spawn(mcp_tokio::connect_stream(reader, writer, builder));
     let mut raw = Raw::memory(here);
     let init = raw.heard().await;
@@ -207,7 +207,7 @@ impl Wake for Kept {
 /// Every look at `closed()` left a waker behind until the end of the connection.
 #[tokio::test]
 async fn waiting_for_the_end_keeps_nothing_that_has_gone() {
-    let client = soon(mcp_tokio::pair(Server::new("s", "1"))).await.unwrap();
+    let client = soon(common::pair(Server::new("s", "1"))).await.unwrap();
     let kept = Arc::new(Kept);
     {
         let waker = Waker::from(Arc::clone(&kept));
@@ -226,7 +226,7 @@ async fn waiting_for_the_end_keeps_nothing_that_has_gone() {
 #[tokio::test]
 async fn waiting_for_a_place_keeps_one_waker() {
     let tool = Tool::new("wait", "", async || pending::<&str>().await);
-    let builder = Client::builder("c", "1").limits(|limits| limits.outbound_requests = 1);
+    let builder = common::legacy("c").limits(|limits| limits.outbound_requests = 1);
     let client = soon(mcp_tokio::pair_with(Server::new("s", "1").tool(tool), builder)).await.unwrap();
     let kept = Arc::new(Kept);
     let waker = Waker::from(Arc::clone(&kept));
@@ -254,7 +254,7 @@ async fn a_call_is_cancelled_when_its_progress_callback_panics() {
             pending::<mcp::Result<&str>>().await
         }
     });
-    let client = soon(mcp_tokio::pair(Server::new("s", "1").tool(tool))).await.unwrap();
+    let client = soon(common::pair(Server::new("s", "1").tool(tool))).await.unwrap();
     let call = client.call_tool("wait", ()).on_progress(|_| panic!("as announced"));
     soon(tokio::spawn(call.into_future())).await.unwrap_err();
     soon(ended.recv()).await.unwrap();
@@ -267,7 +267,7 @@ async fn an_answer_that_waits_for_room_does_not_wait_for_a_place_for_calls() {
     let (reader, writer) = there.into_split();
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
     let wait = Mutex::new(Some(wait));
-    let builder = Client::builder("c", "1")
+    let builder = common::legacy("c")
         .limits(|limits| {
             limits.output = 1024;
             limits.outbound_requests = 1;

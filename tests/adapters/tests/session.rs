@@ -59,7 +59,7 @@ async fn result(client: &Client, tool: &str) -> CallToolResult {
 /// Specification: server/tools (tool result, structured content).
 #[tokio::test]
 async fn every_kind_of_output_arrives() {
-    let client = soon(mcp_tokio::pair(outputs())).await.unwrap();
+    let client = soon(common::pair(outputs())).await.unwrap();
     assert_eq!(result(&client, "text").await.joined_text(), "a text");
     assert_eq!(result(&client, "string").await.joined_text(), "a \u{2028} \"string\"\n");
     assert_eq!(result(&client, "nothing").await.content, []);
@@ -86,7 +86,7 @@ async fn every_kind_of_output_arrives() {
 /// Specification: server/tools (error handling): failures of a tool are results that the model reads.
 #[tokio::test]
 async fn a_tool_that_fails_says_so_in_its_result() {
-    let client = soon(mcp_tokio::pair(outputs())).await.unwrap();
+    let client = soon(common::pair(outputs())).await.unwrap();
     for (tool, text) in [("bad", "the disk is gone"), ("shown", "try again")] {
         let failed = result(&client, tool).await;
         assert!(failed.is_error(), "{tool}");
@@ -102,7 +102,7 @@ async fn a_tool_that_fails_says_so_in_its_result() {
 #[tokio::test]
 async fn the_list_has_all_tools_in_order_with_their_schemas() {
     let place = Tool::new("place", "Where", async |place: Place| place.city.name).title("Place");
-    let client = soon(mcp_tokio::pair(outputs().tool(place))).await.unwrap();
+    let client = soon(common::pair(outputs().tool(place))).await.unwrap();
     assert!(client.has_tools());
     let tools = soon(client.list_tools().into_future()).await.unwrap();
     let names = tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>();
@@ -131,7 +131,7 @@ async fn the_list_has_all_tools_in_order_with_their_schemas() {
 }
 
 async fn pair_in(version: ProtocolVersion, server: Server) -> Client {
-    let client = Client::builder("old", "1").versions([version]);
+    let client = common::legacy("old").versions([version]);
     let client = soon(mcp_tokio::pair_with(server, client)).await.expect("a common revision");
     assert_eq!(client.version(), version);
     client
@@ -186,7 +186,7 @@ async fn an_unknown_tool_is_minus_32602() {
 /// Specification: basic (responses, error codes): an unknown method is −32601.
 #[tokio::test]
 async fn an_unknown_method_is_minus_32601_and_the_error_names_it() {
-    let client = soon(mcp_tokio::pair(outputs())).await.unwrap();
+    let client = soon(common::pair(outputs())).await.unwrap();
     for method in ["no/such", "resources/list", "prompts/get"] {
         let error = soon(client.request::<Value>(method, &json!({})).into_future()).await.unwrap_err();
         assert!(error.to_string().contains(method), "{error}");
@@ -240,7 +240,7 @@ fn panicking() -> Server {
 
 /// Specification: basic (error codes): −32603 is the internal error.
 async fn panics() {
-    let client = soon(mcp_tokio::pair(panicking())).await.expect("a pair");
+    let client = soon(common::pair(panicking())).await.expect("a pair");
     for tool in ["at_once", "later", "blocking", "decoding", "decoding_blocking", "state"] {
         let error = soon(client.call_tool(tool, ()).into_future()).await.expect_err(tool);
         assert_eq!(error.rpc().expect("an answer").code.0, -32603, "{error}");
@@ -289,7 +289,7 @@ async fn a_panic_in_a_drop_is_contained() {
                 std::future::pending::<()>().await;
             }
         }));
-    let client = soon(mcp_tokio::pair(server)).await.unwrap();
+    let client = soon(common::pair(server)).await.unwrap();
     let error = soon(client.call_tool("ends", ()).into_future()).await.unwrap_err();
     assert_eq!(error.rpc().unwrap().code.0, -32603);
     tokio::select! {
@@ -306,7 +306,7 @@ async fn a_panic_in_a_drop_is_contained() {
 /// Specification: server/tools (listing), server/utilities/pagination: a cursor that is not ours is −32602.
 #[tokio::test]
 async fn a_foreign_cursor_is_refused() {
-    let client = soon(mcp_tokio::pair(outputs())).await.unwrap();
+    let client = soon(common::pair(outputs())).await.unwrap();
     let error = soon(client.list_tools_page(Some("made up".into())).into_future()).await.unwrap_err();
     assert_eq!(error.rpc().unwrap().code.0, -32602, "{error}");
     assert!(error.to_string().contains("tools/list"), "{error}");
@@ -338,7 +338,7 @@ async fn pages(next: impl Fn(u64) -> Value) -> (mcp::Result<Vec<mcp::model::Tool
         asked
     };
     let listing = async {
-        let client = mcp_tokio::connect_stream(reader, writer, Client::builder("pages", "1")).await?;
+        let client = mcp_tokio::connect_stream(reader, writer, common::legacy("pages")).await?;
         let listed = client.list_tools().await;
         client.close().await;
         listed
@@ -377,7 +377,7 @@ async fn own_answers() {
         number.n
     });
     let blocked = Tool::new("blocked", "", async |number: Number| number.n).blocking();
-    let client = soon(mcp_tokio::pair(Server::new("numbers", "1").tool(delayed).tool(blocked))).await.expect("a pair");
+    let client = soon(common::pair(Server::new("numbers", "1").tool(delayed).tool(blocked))).await.expect("a pair");
     let mut calls = tokio::task::JoinSet::new();
     for n in 0..64u64 {
         let client = client.clone();

@@ -78,7 +78,7 @@ async fn give_up(client: &Client, tool: &str, events: &mut Events) {
 /// Specification: basic/utilities/cancellation: the receiver stops and frees what it has.
 async fn dropping() {
     let (tell, mut events) = Events::channel();
-    let client = soon(mcp_tokio::pair(Server::new("waits", "1").tool(waits(&tell)))).await.expect("a pair");
+    let client = soon(common::pair(Server::new("waits", "1").tool(waits(&tell)))).await.expect("a pair");
     for _ in 0..3 {
         give_up(&client, "waits", &mut events).await;
         assert_eq!(events.next().await, "dropped");
@@ -104,7 +104,7 @@ async fn a_handler_that_watches_ends_in_its_own_time_and_keeps_its_place() {
     let fine = Tool::new("fine", "", async || "fine");
     let server = Server::new("watches", "1").tool(watches(&tell, &gate)).tool(fine);
     let server = server.tool(waits(&tell)).limits(|limits| limits.inbound_requests = 2);
-    let client = soon(mcp_tokio::pair(server)).await.unwrap();
+    let client = soon(common::pair(server)).await.unwrap();
     give_up(&client, "watches", &mut events).await;
     assert_eq!(events.next().await, "told");
     let other = client.clone();
@@ -159,7 +159,7 @@ async fn a_blocking_handler_can_ask_whether_it_is_wanted() {
         tell.send(if ctx.is_cancelled() { "told" } else { "not told" }).expect("the test listens");
         async {}
     });
-    let client = soon(mcp_tokio::pair(Server::new("blocks", "1").tool(tool.blocking()))).await.unwrap();
+    let client = soon(common::pair(Server::new("blocks", "1").tool(tool.blocking()))).await.unwrap();
     give_up(&client, "blocks", &mut events).await;
     // The ping comes behind the cancellation.
     soon(client.ping().into_future()).await.unwrap();
@@ -171,7 +171,7 @@ async fn a_blocking_handler_can_ask_whether_it_is_wanted() {
 #[tokio::test]
 async fn silence_ends_a_call_and_its_handler_after_the_idle_deadline() {
     let (tell, mut events) = Events::channel();
-    let client = soon(mcp_tokio::pair(Server::new("waits", "1").tool(waits(&tell)))).await.unwrap();
+    let client = soon(common::pair(Server::new("waits", "1").tool(waits(&tell)))).await.unwrap();
     let start = Instant::now();
     let idle = Duration::from_millis(200);
     let error = soon(client.call_tool("waits", ()).idle(idle).into_future()).await.unwrap_err();
@@ -197,7 +197,7 @@ fn reports(ticks: u64) -> Tool {
 /// Specification: basic/lifecycle (timeouts): progress MAY reset the clock, but a maximum is always enforced.
 #[tokio::test]
 async fn progress_keeps_a_call_alive_until_its_cap() {
-    let client = soon(mcp_tokio::pair(Server::new("reports", "1").tool(reports(40)))).await.unwrap();
+    let client = soon(common::pair(Server::new("reports", "1").tool(reports(40)))).await.unwrap();
     // 800 ms in all, never silent for 400 ms.
     let call = client.call_tool("reports", ()).idle(Duration::from_millis(400)).on_progress(drop);
     assert_eq!(soon(call.into_future()).await.unwrap().joined_text(), "done");
@@ -217,7 +217,7 @@ async fn no_deadline_runs_while_the_client_owes_an_answer() {
         let answer = ctx.elicit("k", Form::with_schema("?", Map::new())).await?;
         Ok::<_, mcp::Error>(answer.action.to_string())
     });
-    let client = Client::builder("slow", "1").on_elicit(async |_: ElicitParams| {
+    let client = common::legacy("slow").on_elicit(async |_: ElicitParams| {
         tokio::time::sleep(Duration::from_millis(700)).await; // slow on purpose
         ElicitResult::decline()
     });
@@ -238,7 +238,7 @@ async fn a_question_within_a_call_that_is_given_up_is_given_up_too() {
     let ask = Tool::new("ask", "", async |ctx: Context| {
         ctx.elicit("k", Form::with_schema("?", Map::new())).await.map(|answer| answer.action.to_string())
     });
-    let client = Client::builder("asked", "1").on_elicit(move |_| {
+    let client = common::legacy("asked").on_elicit(move |_| {
         let guard = Guard(tell.clone());
         async move {
             guard.0.send("started").expect("the test listens");
@@ -273,7 +273,7 @@ async fn a_flood_of_given_up_calls_leaves_nothing() {
         }
     });
     let fine = Tool::new("fine", "", async || "fine");
-    let client = soon(mcp_tokio::pair(Server::new("flood", "1").tool(waits).tool(fine))).await.unwrap();
+    let client = soon(common::pair(Server::new("flood", "1").tool(waits).tool(fine))).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..16u64 {
         let client = client.clone();
@@ -322,7 +322,7 @@ async fn with_all_places_taken_pings_and_cancellations_are_still_served() {
             drop(count);
         }
     });
-    let client = soon(mcp_tokio::pair(Server::new("full", "1").tool(waits))).await.unwrap();
+    let client = soon(common::pair(Server::new("full", "1").tool(waits))).await.unwrap();
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..256 {
         let client = client.clone();

@@ -47,7 +47,7 @@ async fn hooks_run_once() {
     let server = with_hooks(&hooks);
     for round in 1..=2 {
         let (one, other) =
-            soon(async { tokio::join!(mcp_tokio::pair(server.clone()), mcp_tokio::pair(server.clone())) }).await;
+            soon(async { tokio::join!(common::pair(server.clone()), common::pair(server.clone())) }).await;
         let (one, other) = (one.expect("a pair"), other.expect("a pair"));
         assert_eq!((hooks.started.load(Ordering::SeqCst), hooks.stopped.load(Ordering::SeqCst)), (round, round - 1));
         for client in [&one, &other] {
@@ -92,7 +92,7 @@ async fn a_start_hook_that_fails_is_the_error_of_serving() {
     assert!(matches!(error, Error::Start(_)), "{error:?}");
     assert!(error.to_string().contains("the database is gone"), "{error}");
     // A server whose start failed is not started: the next one tries again.
-    let client = soon(mcp_tokio::pair(server)).await.unwrap();
+    let client = soon(common::pair(server)).await.unwrap();
     soon(client.ping().into_future()).await.unwrap();
     assert_eq!(attempts.load(Ordering::SeqCst), 2);
 }
@@ -113,7 +113,7 @@ async fn all_faults_of_a_definition_are_told_at_once() {
         assert!(error.to_string().contains(named), "{error}");
     }
     let longest = Server::new("fine", "1").tool(tool(&"x".repeat(128)));
-    soon(mcp_tokio::pair(longest)).await.unwrap();
+    soon(common::pair(longest)).await.unwrap();
 }
 
 /// Specification: basic/lifecycle (shutdown).
@@ -121,7 +121,7 @@ async fn all_faults_of_a_definition_are_told_at_once() {
 async fn dropping_the_last_client_ends_the_server() {
     let (serving, end) = serve(Server::new("ends", "1"), 1024);
     let (reader, writer) = end.into_split();
-    let client = soon(mcp_tokio::connect_stream(reader, writer, Client::builder("c", "1"))).await.unwrap();
+    let client = soon(mcp_tokio::connect_stream(reader, writer, common::legacy("c"))).await.unwrap();
     let clone = client.clone();
     drop(client);
     soon(clone.ping().into_future()).await.unwrap();
@@ -145,7 +145,7 @@ fn waits() -> (Server, tokio::sync::mpsc::UnboundedReceiver<()>) {
 #[tokio::test]
 async fn closing_ends_open_calls_with_an_error_that_says_so() {
     let (server, mut started) = waits();
-    let client = soon(mcp_tokio::pair(server)).await.unwrap();
+    let client = soon(common::pair(server)).await.unwrap();
     let other = client.clone();
     let open = tokio::spawn(async move { other.call_tool("waits", ()).await });
     soon(started.recv()).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_call_in_flight_may_end_while_the_client_closes() {
             "done"
         }
     });
-    let client = soon(mcp_tokio::pair(Server::new("soon", "1").tool(tool))).await.unwrap();
+    let client = soon(common::pair(Server::new("soon", "1").tool(tool))).await.unwrap();
     let other = client.clone();
     let open = tokio::spawn(async move { other.call_tool("soon", ()).await });
     soon(started.recv()).await.unwrap();
@@ -178,7 +178,7 @@ async fn a_call_in_flight_may_end_while_the_client_closes() {
 #[tokio::test]
 async fn calls_after_the_end_say_that_the_connection_is_closed() {
     let (server, _started) = waits();
-    let client = soon(mcp_tokio::pair(server)).await.unwrap();
+    let client = soon(common::pair(server)).await.unwrap();
     let other = client.clone();
     within(CLOSED, client.close()).await;
     let error = soon(other.call_tool("waits", ()).into_future()).await.unwrap_err();
@@ -206,7 +206,7 @@ async fn deaf() -> (Client, Raw) {
         raw.send(json!({ "jsonrpc": "2.0", "id": request["id"], "result": result })).await;
         assert_eq!(raw.heard().await["method"], "notifications/initialized");
     };
-    let client = mcp_tokio::connect_stream(reader, writer, Client::builder("c", "1"));
+    let client = mcp_tokio::connect_stream(reader, writer, common::legacy("c"));
     let (client, ()) = soon(async { tokio::join!(client, handshake) }).await;
     (client.expect("connected"), raw)
 }
@@ -273,7 +273,7 @@ fn sized() -> Server {
 async fn large_results_arrive_and_too_large_ones_are_an_error() {
     // Both sides refuse to send what is longer than this.
     const FRAME: usize = 2 << 20;
-    let client = Client::builder("small", "1").limits(|limits| limits.frame = FRAME);
+    let client = common::legacy("small").limits(|limits| limits.frame = FRAME);
     let client = soon(mcp_tokio::pair_with(sized().limits(|limits| limits.frame = FRAME), client)).await.unwrap();
     let sized = |bytes: usize| soon(client.call_tool("sized", json!({ "bytes": bytes })).into_future());
     for bytes in [0, 1 << 20, FRAME - 1000] {
@@ -291,7 +291,7 @@ async fn large_results_arrive_and_too_large_ones_are_an_error() {
 /// The server may send more than the client takes: the client reads past it.
 #[tokio::test]
 async fn a_result_beyond_the_clients_limit_is_an_error_and_not_a_hang() {
-    let client = Client::builder("small", "1").limits(|limits| limits.frame = 100_000);
+    let client = common::legacy("small").limits(|limits| limits.frame = 100_000);
     let client = soon(mcp_tokio::pair_with(sized(), client)).await.unwrap();
     let error = soon(client.call_tool("sized", json!({ "bytes": 200_000 })).into_future()).await.unwrap_err();
     assert!(error.to_string().contains("tools/call sized"), "{error}");
@@ -300,7 +300,7 @@ async fn a_result_beyond_the_clients_limit_is_an_error_and_not_a_hang() {
 }
 
 async fn many_large() {
-    let client = soon(mcp_tokio::pair(sized())).await.expect("a pair");
+    let client = soon(common::pair(sized())).await.expect("a pair");
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..64 {
         let client = client.clone();
@@ -325,7 +325,7 @@ async fn many_large_answers_at_once_all_arrive_on_many_threads() {
 #[tokio::test]
 async fn many_large_answers_that_are_there_at_once_all_arrive() {
     let server = Server::new("sized", "1").tool(Tool::new("sized", "", async || "x".repeat(512 << 10)));
-    let client = soon(mcp_tokio::pair(server)).await.unwrap();
+    let client = soon(common::pair(server)).await.unwrap();
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..64 {
         let client = client.clone();

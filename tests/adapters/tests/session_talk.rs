@@ -45,7 +45,7 @@ fn counting() -> Server {
 
 /// Specification: basic/utilities/progress: it rises, and stops before the result.
 async fn progress() {
-    let client = soon(mcp_tokio::pair(counting())).await.expect("a pair");
+    let client = soon(common::pair(counting())).await.expect("a pair");
     let mut calls = JoinSet::new();
     for to in 1..20u32 {
         let client = client.clone();
@@ -80,7 +80,7 @@ async fn each_call_hears_its_own_progress_also_on_many_threads() {
 
 #[tokio::test]
 async fn steps_add_up_and_carry_their_messages() {
-    let client = soon(mcp_tokio::pair(counting())).await.unwrap();
+    let client = soon(common::pair(counting())).await.unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&heard);
     let call = client.call_tool("steps", ()).on_progress(move |progress| notes.lock().unwrap().push(progress));
@@ -93,7 +93,7 @@ async fn steps_add_up_and_carry_their_messages() {
 /// Specification: basic/utilities/progress: the value MUST increase.
 #[tokio::test]
 async fn progress_that_does_not_rise_is_the_handlers_error_and_not_sent() {
-    let client = soon(mcp_tokio::pair(counting())).await.unwrap();
+    let client = soon(common::pair(counting())).await.unwrap();
     let heard = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&heard);
     let call = client.call_tool("falling", ()).on_progress(move |_| {
@@ -159,7 +159,7 @@ const LEVELS: [LoggingLevel; 8] = [
 async fn log_messages_come_from_the_chosen_level_on_and_in_order() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&heard);
-    let client = Client::builder("listener", "1").on_log(move |entry| notes.lock().unwrap().push(entry.level));
+    let client = common::legacy("listener").on_log(move |entry| notes.lock().unwrap().push(entry.level));
     let client = soon(mcp_tokio::pair_with(logging(), client)).await.unwrap();
     for (at, level) in LEVELS.into_iter().enumerate() {
         soon(client.set_log_level(level).into_future()).await.unwrap();
@@ -172,7 +172,7 @@ async fn log_messages_come_from_the_chosen_level_on_and_in_order() {
 /// Specification: server/utilities/logging: an invalid level is −32602.
 #[tokio::test]
 async fn an_unknown_level_is_refused() {
-    let client = soon(mcp_tokio::pair(logging())).await.unwrap();
+    let client = soon(common::pair(logging())).await.unwrap();
     let asked = client.request::<Value>("logging/setLevel", &json!({ "level": "shouting" }));
     let error = soon(asked.into_future()).await.unwrap_err();
     assert_eq!(error.rpc().unwrap().code.0, -32602, "{error}");
@@ -211,7 +211,7 @@ async fn text(client: &Client, tool: &str) -> String {
 
 fn answering(answer: impl Fn() -> ElicitResult + Send + Sync + 'static) -> ClientBuilder {
     let answer = Arc::new(answer);
-    Client::builder("asked", "1").on_elicit(move |question: ElicitParams| {
+    common::legacy("asked").on_elicit(move |question: ElicitParams| {
         let answer = Arc::clone(&answer);
         async move {
             assert_eq!(question.message, "Who are you?");
@@ -243,7 +243,7 @@ async fn a_person_accepts_declines_or_cancels() {
 /// Specification: client/elicitation (capabilities): not sent to a client that did not declare it.
 #[tokio::test]
 async fn a_client_that_cannot_be_asked_is_an_error_of_the_tool() {
-    let client = soon(mcp_tokio::pair(asking())).await.unwrap();
+    let client = soon(common::pair(asking())).await.unwrap();
     assert_eq!(text(&client, "can").await, "false");
     for (tool, method) in
         [("greet", "elicitation/create"), ("sample", "sampling/createMessage"), ("roots", "roots/list")]
@@ -258,7 +258,7 @@ async fn a_client_that_cannot_be_asked_is_an_error_of_the_tool() {
 /// Specification: client/sampling, client/roots.
 #[tokio::test]
 async fn models_and_roots_are_asked_for_and_come_back() {
-    let client = Client::builder("asked", "1").root("file:///a", "a").root("file:///b%20c", "b c").on_sample(
+    let client = common::legacy("asked").root("file:///a", "a").root("file:///b%20c", "b c").on_sample(
         async |params: CreateMessageParams| {
             assert_eq!(params.max_tokens, 10);
             Ok(CreateMessageResult::new(Role::Assistant, vec![ContentBlock::text("That.")], "model-1"))
@@ -273,7 +273,7 @@ async fn models_and_roots_are_asked_for_and_come_back() {
 
 #[tokio::test]
 async fn a_callback_that_fails_or_panics_is_an_error_of_the_tool_and_no_more() {
-    let client = Client::builder("asked", "1")
+    let client = common::legacy("asked")
         .on_elicit(async |_| -> ElicitResult { panic!("secret of the client") })
         .on_sample(async |_| Err(mcp::ErrorObject::new(-1, "User rejected sampling request")))
         .on_log(|_| panic!("in the log"))
@@ -304,7 +304,7 @@ async fn notifications_are_handled_in_order_one_after_the_other() {
         Ok::<_, mcp::Error>(())
     });
     let (told, mut numbers) = tokio::sync::mpsc::unbounded_channel();
-    let client = Client::builder("hears", "1").on_notification(move |notification| {
+    let client = common::legacy("hears").on_notification(move |notification| {
         let told = told.clone();
         async move {
             let number: Value = notification.params().expect("parameters");
@@ -335,7 +335,7 @@ async fn everybody_waits() {
     let (count, gate) = (Arc::clone(&asked), Arc::clone(&answer));
     let left = Arc::new(AtomicUsize::new(0));
     let leaving = Arc::clone(&left);
-    let client = Client::builder("asked", "1").on_elicit(move |_| {
+    let client = common::legacy("asked").on_elicit(move |_| {
         count.fetch_add(1, Ordering::SeqCst);
         let (gate, left) = (Arc::clone(&gate), Left(Arc::clone(&leaving)));
         async move {
@@ -390,7 +390,7 @@ async fn tools_that_all_wait_for_a_person_are_all_answered_on_many_threads() {
 async fn nested() {
     let slot = Arc::new(Mutex::new(None::<Client>));
     let own = Arc::clone(&slot);
-    let client = Client::builder("nested", "1").limits(|limits| limits.inbound_requests = 8).on_elicit(move |_| {
+    let client = common::legacy("nested").limits(|limits| limits.inbound_requests = 8).on_elicit(move |_| {
         let client = own.lock().expect("no panic").clone().expect("connected");
         async move {
             // A call within the answer to a question within a call.

@@ -4,6 +4,8 @@
 use std::panic::Location;
 use std::time::Duration;
 
+use mcp::process::Command;
+use mcp::{Client, ClientBuilder, Era, Server};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio_util::compat::{FuturesAsyncReadCompatExt, FuturesAsyncWriteCompatExt};
@@ -38,6 +40,21 @@ pub(crate) fn until(mut is_so: impl FnMut() -> bool) -> impl Future<Output = ()>
             again.tick().await;
         }
     })
+}
+
+/// A client of the legacy era, for tests of what only that has, and for peers that speak nothing else.
+pub(crate) fn legacy(name: &str) -> ClientBuilder {
+    Client::builder(name, "1").era(Era::Legacy)
+}
+
+/// A server and such a client of it.
+pub(crate) async fn pair(server: Server) -> mcp::Result<Client> {
+    mcp_tokio::pair_with(server, legacy("pair")).await
+}
+
+/// Such a client of a child process.
+pub(crate) async fn spawn(command: impl Into<Command>) -> mcp::Result<Client> {
+    mcp_tokio::spawn_with(command, legacy("spawn")).await
 }
 
 /// A peer that sends and hears lines.
