@@ -8,16 +8,17 @@ use mcp_proto::model::{
     ClientCapabilities, CreateMessageParams, CreateMessageResult, ElicitParams, ElicitResult, ElicitationCapability,
     Implementation, LogParams, Root, RootsCapability, SubscriptionFilter, Supported, TASKS_EXTENSION,
 };
-use mcp_proto::{ClientConfig, Deadlines, Era, Limits, ProtocolVersion};
+use mcp_proto::{ClientConfig, Deadlines, Era, ErrorObject, Limits, ProtocolVersion};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::callbacks::{
-    Answerer, Answering, Callback, Callbacks, NoParams, Notification, answering, answering_roots, is_file,
+    Answerer, Answering, Callback, Callbacks, NoParams, Notification, answering, answering_any, answering_roots,
+    is_file,
 };
 use super::request::{set_cap, set_idle};
-use super::{Caching, Client, listen};
+use super::{Asked, Caching, Client, listen};
 use crate::stream::{BoxFuture, Service};
 use crate::{Error, Result};
 
@@ -213,20 +214,27 @@ impl ClientBuilder {
     ///
     /// ```
     /// # use mcp::Client;
+    /// use serde_json::{Map, Value, json};
+    ///
     /// let client = Client::builder("desk", "1.0.0")
-    ///     .on_request("vendor/now", async |zone: serde_json::Value| Ok::<_, mcp::ErrorObject>(serde_json::json!({ "now": zone })));
+    ///     .on_request("vendor/size", async |_, params: Map<String, Value>| Ok(json!({ "size": params.len() })));
     /// # drop(client);
     /// ```
-    pub fn on_request<P, R, M>(mut self, method: impl Into<String>, answer: impl Callback<P, R, M>) -> Self
+    pub fn on_request<P, R, Fut>(
+        mut self,
+        method: impl Into<String>,
+        answer: impl Fn(Asked, P) -> Fut + Send + Sync + 'static,
+    ) -> Self
     where
         P: DeserializeOwned,
-        R: Serialize,
+        R: Serialize + Send + 'static,
+        Fut: Future<Output = Result<R, ErrorObject>> + Send + 'static,
     {
         let method = method.into();
         if ProtocolVersion::V2025_11_25.has_method(&method).is_some() {
             self.faults.push(format!("{method} is a method of the protocol, which has a callback of its own or none"));
         }
-        self.callbacks.requests.insert(method, answering(answer));
+        self.callbacks.requests.insert(method, answering_any(answer));
         self
     }
 }

@@ -225,6 +225,20 @@ where
     })
 }
 
+/// The same for requests of any method, whose answer is of any type.
+pub(super) fn answering_any<P, R, Fut>(callback: impl Fn(Asked, P) -> Fut + Send + Sync + 'static) -> Answering
+where
+    P: DeserializeOwned,
+    R: Serialize + Send + 'static,
+    Fut: Future<Output = Result<R, ErrorObject>> + Send + 'static,
+{
+    Arc::new(move |asked| {
+        let params = params(&asked.message)?;
+        let answer = callback(asked, params);
+        Ok(Box::pin(async move { encode(&answer.await?) }))
+    })
+}
+
 /// The same for questions without parameters.
 pub(super) fn answering_roots<M>(callback: impl Callback<NoParams, Vec<Root>, M>) -> Answering {
     Arc::new(move |asked| {
