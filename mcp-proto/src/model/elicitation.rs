@@ -49,6 +49,17 @@ impl ElicitParams {
         self.requested_schema.as_ref().map(FormSchema::deserialize)
     }
 
+    /// The values that the form begins with: those of its fields that have a default.
+    ///
+    /// A client fills them in before the user looks at the form.
+    #[must_use]
+    pub fn defaults(&self) -> Map<String, Value> {
+        let fields =
+            self.requested_schema.as_ref().and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+        let default = |(name, field): (&String, &Value)| Some((name.clone(), field.get("default")?.clone()));
+        fields.into_iter().flatten().filter_map(default).collect()
+    }
+
     /// Which mode it is: a form, if the member is absent.
     #[must_use]
     pub fn mode(&self) -> &ElicitMode {

@@ -13,8 +13,7 @@ use mcp::model::LoggingLevel;
 use mcp::{Client, Error, PageFault, ProtocolVersion};
 use serde_json::{Map, Value, json};
 
-const METHODS: [&str; 5] =
-    ["tools/list", "resources/list", "resources/templates/list", "prompts/list", "tasks/list"];
+const METHODS: [&str; 5] = ["tools/list", "resources/list", "resources/templates/list", "prompts/list", "tasks/list"];
 
 /// Names of the items of each list, in `method` order.
 async fn list_all(client: &Client) -> Vec<mcp::Result<Vec<String>>> {
@@ -72,7 +71,10 @@ async fn every_list_that_does_not_end_is_an_error_that_names_it() {
     for (listed, method) in list_all(&client).await.into_iter().zip(METHODS) {
         let error = listed.unwrap_err();
         let fault = PageFault::Repeated { read: 2 };
-        assert!(matches!(&error, Error::Pages { what, fault: found } if *what == method && *found == fault), "{error:?}");
+        assert!(
+            matches!(&error, Error::Pages { what, fault: found } if *what == method && *found == fault),
+            "{error:?}"
+        );
         assert!(error.to_string().contains(method), "{error}");
     }
     let count = AtomicUsize::new(0);
