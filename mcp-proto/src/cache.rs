@@ -298,7 +298,7 @@ impl fmt::Debug for Question<'_> {
 /// What a result says about being kept.
 #[derive(Clone, Copy, Debug, Default)]
 struct Terms {
-    /// `None` if it says nothing at all; less than nothing is nothing.
+    /// `None` if it does not say; what cannot be read, and less than nothing, is nothing.
     ttl: Option<Duration>,
     is_public: bool,
 }
@@ -309,8 +309,9 @@ impl Terms {
         // A fault cannot be: the message was scanned.
         let _ = members(result, |key, value| match key {
             "ttlMs" => {
-                let ms = serde_json::from_str::<Option<Integer>>(value).ok().flatten().map(i64::from);
-                terms.ttl = Some(Duration::from_millis(ms.and_then(|ms| ms.try_into().ok()).unwrap_or(0)));
+                let ms = serde_json::from_str::<Option<Integer>>(value);
+                let read = |ms: Integer| Duration::from_millis(i64::from(ms).try_into().unwrap_or(0));
+                terms.ttl = ms.map_or(Some(Duration::ZERO), |ms| ms.map(read));
             }
             "cacheScope" => terms.is_public = value == r#""public""#,
             _ => {}
