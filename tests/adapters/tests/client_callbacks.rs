@@ -56,8 +56,7 @@ async fn declared(version: ProtocolVersion, builder: ClientBuilder) -> Value {
         _ => hello["params"]["capabilities"].clone(),
     };
     connecting.abort();
-    let declared = heard.lock().unwrap().clone();
-    declared
+    heard.lock().unwrap().clone()
 }
 
 /// client/elicitation, client/sampling, client/roots (capabilities): what there is a callback for is declared, and no more.

@@ -16,6 +16,9 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use ProtocolVersion::{V2025_11_25 as D, V2026_07_28 as E};
 
+/// Says a notification of this method with these parameters.
+type Say = Box<dyn Fn(&str, Value)>;
+
 fn client() -> ClientBuilder {
     Client::builder("listens", "1")
 }
@@ -282,7 +285,11 @@ async fn a_watched_list_is_asked_for_anew_when_it_has_changed() {
         let mut tools = soon(client.watch_tools()).await.unwrap();
         let changed = || match version {
             E => {
-                stage.say(on(&stage.heard_of("subscriptions/listen")[0], "notifications/tools/list_changed", json!({})))
+                stage.say(on(
+                    &stage.heard_of("subscriptions/listen")[0],
+                    "notifications/tools/list_changed",
+                    json!({}),
+                ));
             }
             _ => stage.say(note("notifications/tools/list_changed", json!({}))),
         };
@@ -367,7 +374,7 @@ async fn typed_callbacks_hear_what_the_server_tells_in_order() {
                 async move { other(notification.method().to_owned()) }
             });
         let (client, stage) = Scripted::new(version).connect(builder, granting).await;
-        let say: Box<dyn Fn(&str, Value)> = match version {
+        let say: Say = match version {
             E => {
                 let listen = stage.hears("subscriptions/listen", 1).await[0].clone();
                 assert_eq!(

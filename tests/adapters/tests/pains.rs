@@ -205,7 +205,12 @@ async fn pain_50_a_tool_decides_what_its_failure_is_and_keeps_its_results_and_it
         assert_eq!(call("any").await.unwrap().joined_text(), "also for the model");
         let error = call("a_protocol").await.unwrap_err();
         assert_eq!(error.rpc().map(|error| (error.code.0, error.message.as_str())), Some((7, "for the client")));
-        let names = soon(client.list_tools().into_future()).await.unwrap().into_iter().map(|tool| tool.name).collect::<Vec<_>>();
+        let names = soon(client.list_tools().into_future())
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|tool| tool.name)
+            .collect::<Vec<_>>();
         assert_eq!(names, ["z_whole", "shown", "any", "a_protocol"], "{version}");
     }
 }
