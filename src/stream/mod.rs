@@ -24,7 +24,7 @@ use self::driver::{Driver, Parts, Role};
 pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service, contain};
 pub(crate) use self::listeners::{Key, Sink};
 pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared, State};
-use crate::client::{Client, ClientBuilder};
+use crate::client::{Client, ClientBuilder, Setup};
 use crate::process::{Child, Command};
 use crate::runtime::Spawn;
 use crate::server::Server;
@@ -90,27 +90,41 @@ where
     Rd: AsyncRead + Unpin + Send + 'static,
     Wr: AsyncWrite + Unpin + Send + 'static,
 {
+    // Boxed, since what it makes of the builder is large and callers hold this future.
+    Box::pin(async move {
+        let (client, setup) = start(&runtime, reader, writer, child, client)?;
+        // A drop of this future closes the connection and ends the child.
+        client.ready().await?;
+        if let Some(listening) = setup.listening(&client) {
+            runtime.spawn(listening);
+        }
+        Ok(client)
+    })
+    .await
+}
+
+/// Starts the driver of a client's connection.
+fn start<R, Rd, Wr>(
+    runtime: &R,
+    reader: Rd,
+    writer: Wr,
+    child: Option<Child>,
+    client: ClientBuilder,
+) -> Result<(Client, Setup)>
+where
+    R: Spawn,
+    Rd: AsyncRead + Unpin + Send + 'static,
+    Wr: AsyncWrite + Unpin + Send + 'static,
+{
     let setup = client.into_setup()?;
     let config = Arc::clone(&setup.config);
     let limits = config.limits.clone();
-    let shared = share(&runtime, |now| Connection::client(config, now));
+    let shared = share(runtime, |now| Connection::client(config, now));
     let client = Client::new(Arc::clone(&shared), child, &setup);
     let service = setup.service(&client);
-    let parts = Parts {
-        runtime: runtime.clone(),
-        shared: Arc::clone(&shared),
-        service,
-        limits,
-        hangup: None,
-        role: Role::Client,
-    };
-    // A drop of this future closes the connection and ends the child.
+    let parts = Parts { runtime: runtime.clone(), shared, service, limits, hangup: None, role: Role::Client };
     runtime.spawn(Driver::new(parts, reader, writer));
-    client.ready().await?;
-    if let Some(listening) = setup.listening(&client) {
-        runtime.spawn(listening);
-    }
-    Ok(client)
+    Ok((client, setup))
 }
 
 /// Starts a server as a child process and connects a client to it. `open` makes the child's pipes asynchronous.

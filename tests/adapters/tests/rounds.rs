@@ -457,7 +457,7 @@ async fn a_handler_that_blocks_on_a_question_ends_with_its_request() {
         let (count, end) = (Arc::clone(&asked), Arc::clone(&ended));
         let builder = Client::builder("waits", "1").versions([version]).on_elicit(move |_| {
             count.fetch_add(1, Ordering::SeqCst);
-            std::future::pending()
+            std::future::pending::<ElicitResult>()
         });
         let tool = Tool::new("t", "", move |ctx: Context| {
             let answer = block_on(ctx.elicit("a", Form::of::<Name>("?")));
