@@ -205,6 +205,9 @@ pub(crate) fn decode<T: DeserializeOwned>(kind: &ResultKind, message: &Message) 
         ResultKind::Other(kind) => {
             Err(serde_json::Error::custom(format!("resultType: a {kind:.64} is not what was asked for")))
         }
+        ResultKind::Task => {
+            Err(serde_json::Error::custom("the request has become a task, which is not what was asked for"))
+        }
         _ => Err(serde_json::Error::custom("resultType: a question is not what was asked for")),
     }
 }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::context::Context;
+use super::output::rpc_error;
 use super::tool::{Plain, WithArguments, WithBoth, WithContext};
 use crate::stream::BoxFuture;
 
@@ -170,8 +171,11 @@ impl fmt::Display for HandlerError {
 }
 
 // Not an `Error` itself, or this conversion from every error would overlap with the one from itself.
-impl<E: std::error::Error> From<E> for HandlerError {
+impl<E: std::error::Error + 'static> From<E> for HandlerError {
     fn from(error: E) -> Self {
+        if let Some(error) = rpc_error(&error) {
+            return Self { kind: Kind::Rpc(error) };
+        }
         let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use ProtocolVersion::{V2025_11_25 as D, V2026_07_28 as E};
 
 /// Says a notification of this method with these parameters.
-type Say = Box<dyn Fn(&str, Value)>;
+type Say<'a> = Box<dyn Fn(&str, Value) + 'a>;
 
 fn client() -> ClientBuilder {
     Client::builder("listens", "1")
@@ -374,7 +374,7 @@ async fn typed_callbacks_hear_what_the_server_tells_in_order() {
                 async move { other(notification.method().to_owned()) }
             });
         let (client, stage) = Scripted::new(version).connect(builder, granting).await;
-        let say: Say = match version {
+        let say: Say<'_> = match version {
             E => {
                 let listen = stage.hears("subscriptions/listen", 1).await[0].clone();
                 assert_eq!(

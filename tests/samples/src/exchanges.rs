@@ -252,7 +252,8 @@ fn notification(make: Maker, rule: &MethodRule, sender: Sender) -> Vec<Sent> {
                 pair.pump();
                 Scope::Within(pair.asked(sender).unwrap_or_else(|| panic!("no request: {}", pair.events())))
             } else if method == "notifications/tasks" {
-                Scope::Within(subscribe(make, &mut pair))
+                // Without a wish for this task nothing is told of it.
+                Scope::Within(subscribe(Maker { full: true, ..make }, &mut pair))
             } else {
                 Scope::Connection
             };
