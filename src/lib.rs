@@ -28,7 +28,7 @@ pub use client::{
 pub use error::{Error, Result};
 pub use mcp_proto::model;
 pub use mcp_proto::{
-    CacheLimits, Change, CloseReason, Era, ErrorCode, ErrorObject, Limits, Message, Meta, PageFault, Peer,
+    CacheLimits, Change, CloseReason, Era, ErrorCode, ErrorObject, Extension, Limits, Message, Meta, PageFault, Peer,
     PeerCapabilities, ProtocolVersion, RequestError, RespondError, TimedOut, Timestamp, Why,
 };
 pub use server::{Context, Form, IntoTool, Json, Server, Steps, Tool, ToolError, ToolHandler, ToolOutput, accepted};

@@ -105,6 +105,7 @@ where
     // A drop of this future closes the connection and ends the child.
     runtime.spawn(Driver::new(parts, reader, writer));
     client.ready().await?;
+    setup.ask_for_logs(&client).await;
     if let Some(listening) = setup.listening(&client) {
         runtime.spawn(listening);
     }
