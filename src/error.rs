@@ -7,6 +7,7 @@ use mcp_proto::jsonrpc::RequestId;
 use mcp_proto::model::{ElicitParams, StructuredError, UrlElicitationData};
 use mcp_proto::{CloseReason, EncodeError, ErrorCode, ErrorObject, PageFault, RequestError, RespondError, Why};
 
+use crate::client::GroupError;
 use crate::process::Exit;
 
 /// What can go wrong with a client, a server, or a call.
@@ -59,6 +60,8 @@ pub enum Error {
         /// How.
         fault: PageFault,
     },
+    /// Something about a group of servers.
+    Group(GroupError),
     /// The operating system refused something.
     Io(io::Error),
 }
@@ -117,6 +120,7 @@ impl fmt::Display for Error {
             Self::Definition(faults) => write!(f, "not well defined: {}", faults.join("; ")),
             Self::Start(error) => write!(f, "the start hook failed: {error}"),
             Self::Pages { what, fault } => write!(f, "{what} does not end: {fault}"),
+            Self::Group(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -132,6 +136,7 @@ impl std::error::Error for Error {
             Self::Respond(error) => Some(error),
             Self::Closed(reason) => Some(reason),
             Self::Pages { fault, .. } => Some(fault),
+            Self::Group(error) => Some(error),
             Self::Io(error) => Some(error),
             Self::Send { .. } | Self::DiedOfProbe | Self::ServerEnded(_) | Self::Definition(_) | Self::Start(_) => None,
         }
