@@ -7,6 +7,7 @@ use std::num::NonZeroI64;
 use mcp_proto::model::{Capability, ElicitParams, StructuredError, UrlElicitationData};
 use mcp_proto::{CloseReason, EncodeError, ErrorCode, ErrorObject, PageFault, RequestError, RespondError, Why};
 
+use crate::client::GroupError;
 use crate::process::Exit;
 
 /// What can go wrong with a client, a server, or a call.
@@ -72,6 +73,8 @@ pub enum Error {
         /// How.
         fault: PageFault,
     },
+    /// Something about a group of servers.
+    Group(GroupError),
     /// The operating system refused something.
     Io(io::Error),
 }
@@ -134,6 +137,7 @@ impl fmt::Display for Error {
             Self::Definition(faults) => write!(f, "not well defined: {}", faults.join("; ")),
             Self::Start(error) => write!(f, "the start hook failed: {error}"),
             Self::Pages { what, fault } => write!(f, "{what} does not end: {fault}"),
+            Self::Group(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -149,6 +153,7 @@ impl std::error::Error for Error {
             Self::Respond(error) => Some(error),
             Self::Closed(reason) => Some(reason),
             Self::Pages { fault, .. } => Some(fault),
+            Self::Group(error) => Some(error),
             Self::Io(error) => Some(error),
             Self::Send { .. }
             | Self::ClientLacks { .. }

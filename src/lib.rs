@@ -27,8 +27,8 @@ pub mod stdio;
 pub mod stream;
 
 pub use client::{
-    Asked, Caching, Callback, CallbackOutput, Changes, Client, ClientBuilder, Ended, List, Listen, NoParams,
-    Notification, Page, Pending, Request, Started, TaskState, Watch,
+    Asked, Caching, Callback, CallbackOutput, Changes, Client, ClientBuilder, ClientGroup, Ended, GroupError, Grouped,
+    List, Listen, NoParams, Notification, Page, Pending, Request, Started, TaskState, Watch,
 };
 pub use error::{Error, Result};
 pub use mcp_proto::model;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcp::model::LoggingLevel;
-use mcp::{Client, Context, ProtocolVersion, Server, Tool};
+use mcp::{Client, Context, Era, Server, Tool};
 use serde_json::json;
 
 /// What a handler says, a client hears; nothing else, however much goes wrong. So no secret of the server gets into a log of the
@@ -21,7 +21,7 @@ async fn nothing_is_logged_but_what_a_handler_logs() {
         .tool(Tool::new("fails", "", async || Err::<(), _>("secret of the tool")))
         .tool(Tool::new("panics", "", async || -> &'static str { panic!("secret of the panic") }));
     let builder = Client::builder("c", "1")
-        .versions(ProtocolVersion::LEGACY)
+        .era(Era::Legacy)
         .on_log(move |entry| notes.lock().expect("no panic").push(entry.data));
     let client = mcp_tokio::pair_with(server, builder).await.expect("a pair");
     client.set_log_level(LoggingLevel::Debug).await.expect("the server logs");

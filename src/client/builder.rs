@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mcp_proto::model::{
     ClientCapabilities, CreateMessageParams, CreateMessageResult, ElicitParams, ElicitResult, ElicitationCapability,
-    Implementation, LogParams, Root, RootsCapability, SubscriptionFilter, Supported,
+    Implementation, LogParams, LoggingLevel, Root, RootsCapability, SubscriptionFilter, Supported,
 };
 use mcp_proto::{ClientConfig, Deadlines, Era, ErrorObject, Extension, Limits, ProtocolVersion};
 use serde::Serialize;
@@ -48,6 +48,7 @@ pub struct ClientBuilder {
     config: ClientConfig,
     callbacks: Callbacks,
     deadlines: Deadlines,
+    log_level: Option<LoggingLevel>,
     caching: Option<Caching>,
     declare: Vec<Declare>,
     faults: Vec<String>,
@@ -70,7 +71,8 @@ impl ClientBuilder {
         let mut config = ClientConfig::new(info);
         config.versions = ProtocolVersion::ALL.to_vec();
         let (callbacks, deadlines) = (Callbacks::default(), Deadlines::default());
-        Self { config, callbacks, deadlines, caching: None, declare: Vec::new(), faults: Vec::new() }
+        let (log_level, caching, declare, faults) = (None, None, Vec::new(), Vec::new());
+        Self { config, callbacks, deadlines, log_level, caching, declare, faults }
     }
 
     /// The revisions that are acceptable, of one era or of both. With both, a server that does not know the question which it
@@ -98,6 +100,14 @@ impl ClientBuilder {
     /// ever.
     pub fn cap(mut self, cap: impl Into<Option<Duration>>) -> Self {
         set_cap(&mut self.deadlines, cap.into());
+        self
+    }
+
+    /// From which severity on the server's log messages are wanted, in every revision: asked for at the start of a session (until
+    /// 2025-11-25) or with each request that does not [say otherwise](super::Request::log_level) (later, when nothing is logged
+    /// without). A server that does not log is not asked.
+    pub fn log_level(mut self, level: LoggingLevel) -> Self {
+        self.log_level = Some(level);
         self
     }
 
@@ -133,7 +143,7 @@ impl ClientBuilder {
         self.extension(Extension::tasks())
     }
 
-    /// Declares an extension, and what it adds to the protocol: its methods, types of results, members of filters.
+    /// Declares an extension. Its methods may then be used if the server declares it as well.
     pub fn extension(mut self, extension: Extension) -> Self {
         self.config = self.config.with_extension(extension);
         self
@@ -332,8 +342,8 @@ impl ClientBuilder {
             return Err(Error::Definition(self.faults));
         }
         self.config.capabilities = self.declared();
-        let Self { config, callbacks, deadlines, caching, .. } = self;
-        Ok(Setup { config: Arc::new(config), callbacks: Arc::new(callbacks), deadlines, caching })
+        let Self { config, callbacks, deadlines, log_level, caching, .. } = self;
+        Ok(Setup { config: Arc::new(config), callbacks: Arc::new(callbacks), deadlines, log_level, caching })
     }
 }
 
@@ -348,6 +358,7 @@ pub(crate) struct Setup {
     pub(crate) config: Arc<ClientConfig>,
     callbacks: Arc<Callbacks>,
     pub(super) deadlines: Deadlines,
+    pub(super) log_level: Option<LoggingLevel>,
     pub(super) caching: Option<Caching>,
 }
 
@@ -355,6 +366,17 @@ impl Setup {
     /// What answers the server on this connection.
     pub(crate) fn service(&self, client: &Client) -> Arc<dyn Service> {
         Arc::new(Answerer { callbacks: Arc::clone(&self.callbacks), client: client.without_lease() })
+    }
+
+    /// Once connected: asks a server of the legacy era for log messages.
+    pub(crate) async fn ask_for_logs(&self, client: &Client) {
+        if let Some(level) = self.log_level
+            && client.era() == Era::Legacy
+            && client.has_logging()
+            && let Err(error) = client.set_log_level(level).await
+        {
+            tracing::debug!(%error, "asking for log messages");
+        }
     }
 
     /// Once connected: what listens for changes by itself, where the server tells them only to who does.

@@ -4,6 +4,7 @@ mod builder;
 mod cached;
 mod callbacks;
 mod facts;
+mod group;
 mod listen;
 mod lists;
 mod request;
@@ -14,7 +15,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_proto::model::Implementation;
+use mcp_proto::model::{Implementation, LoggingLevel};
 use mcp_proto::{Body, CloseReason, Deadlines, EncodeError, Meta, ProtocolVersion, Scope};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,6 +26,7 @@ pub use self::cached::Caching;
 pub(crate) use self::cached::Kept;
 use self::cached::{Freshness, OneAnswer};
 pub use self::callbacks::{Asked, Callback, CallbackOutput, NoParams, Notification};
+pub use self::group::{ClientGroup, GroupError, Grouped};
 pub use self::listen::{Changes, Ended, Listen};
 pub use self::lists::{List, Page};
 use self::request::decode_any;
@@ -59,6 +61,7 @@ struct Inner {
     child: Option<Child>,
     /// What requests have unless they say otherwise.
     deadlines: Deadlines,
+    log_level: Option<LoggingLevel>,
     kept: Option<Kept>,
 }
 
@@ -78,7 +81,7 @@ impl Client {
     pub(crate) fn new(shared: Arc<Shared>, child: Option<Child>, setup: &Setup) -> Self {
         let kept = setup.caching.map(Kept::new);
         shared.with(|state| state.kept.clone_from(&kept));
-        let inner = Arc::new(Inner { shared, child, deadlines: setup.deadlines, kept });
+        let inner = Arc::new(Inner { shared, child, deadlines: setup.deadlines, log_level: setup.log_level, kept });
         Self { _lease: Some(Arc::new(Lease(Arc::clone(&inner)))), inner }
     }
 
@@ -143,10 +146,11 @@ impl Client {
         self.inner.shared.with(|state| state.facts.clone())
     }
 
-    /// A call with this client's deadlines.
+    /// A call with this client's options.
     fn call(&self, what: String, body: Result<Body, EncodeError>) -> Result<Call> {
         let mut call = Call::new(Arc::clone(&self.inner.shared), what, body?);
         call.options().deadlines = self.inner.deadlines;
+        call.options().log_level = self.inner.log_level;
         Ok(call)
     }
 

@@ -202,13 +202,8 @@ impl<T> fmt::Debug for Pending<T> {
 pub(crate) fn decode<T: DeserializeOwned>(kind: &ResultKind, message: &Message) -> Result<T, serde_json::Error> {
     match kind {
         ResultKind::Complete => decode_any(kind, message),
-        ResultKind::Other(kind) => {
-            Err(serde_json::Error::custom(format!("resultType: a {kind:.64} is not what was asked for")))
-        }
-        ResultKind::Task => {
-            Err(serde_json::Error::custom("the request has become a task, which is not what was asked for"))
-        }
-        _ => Err(serde_json::Error::custom("resultType: a question is not what was asked for")),
+        ResultKind::Task => Err(serde_json::Error::custom("the call has become a task, which start_tool reads")),
+        kind => Err(serde_json::Error::custom(format!("a result of another kind than was asked for: {kind:?}"))),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_proto::model::{
     CallToolResult, CancelTaskParams, CreateTaskResult, DetailedTask, ExtTask, GetTaskParams, InputResponses, Task,
-    TaskMetadata, TaskResultParams, TaskStatus, UpdateTaskParams,
+    TaskMetadata, TaskResultParams, TaskStatus, TasksRule, UpdateTaskParams,
 };
 use mcp_proto::{Body, Deadlines, Era, Message, PeerCapabilities, ResultKind, Why};
 use serde::Serialize;
@@ -142,7 +142,7 @@ impl Client {
 
     /// Whether requests of this method to the server may become tasks.
     fn runs_tasks_of(&self, method: &str) -> Result<(), Why> {
-        if self.version().has_method("tasks/result") != Some(true) {
+        if self.version().rules().tasks != TasksRule::Core {
             return Err(Why::NotInThisRevision);
         }
         let offers = self.server().is_some_and(|server| match &server.capabilities {
@@ -155,18 +155,20 @@ impl Client {
 
 /// Reads the answer to a call that was asked to become a task; a server may disregard that.
 fn started_by_wish(kind: &ResultKind, message: &Message) -> Result<Started, serde_json::Error> {
-    let created = message.result().and_then(|result| result.decode::<CreateTaskResult>().ok());
-    match created {
-        Some(created) => Ok(Started::Task(TaskState::Legacy(created.task))),
-        None => decode(kind, message).map(Started::Done),
+    match kind {
+        ResultKind::Task => {
+            decode_any::<CreateTaskResult>(kind, message).map(|created| Started::Task(TaskState::Legacy(created.task)))
+        }
+        kind => decode(kind, message).map(Started::Done),
     }
 }
 
 /// Reads the answer to a call that the server may have made a task.
 fn started_by_server(kind: &ResultKind, message: &Message) -> Result<Started, serde_json::Error> {
     match kind {
-        ResultKind::Task => decode_any::<ExtTask>(&ResultKind::Complete, message)
-            .map(|task| Started::Task(TaskState::Extension(Box::new(task.into())))),
+        ResultKind::Task => {
+            decode_any::<ExtTask>(kind, message).map(|task| Started::Task(TaskState::Extension(Box::new(task.into()))))
+        }
         kind => decode(kind, message).map(Started::Done),
     }
 }

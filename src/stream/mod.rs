@@ -95,6 +95,7 @@ where
         let (client, setup) = start(&runtime, reader, writer, child, client)?;
         // A drop of this future closes the connection and ends the child.
         client.ready().await?;
+        setup.ask_for_logs(&client).await;
         if let Some(listening) = setup.listening(&client) {
             runtime.spawn(listening);
         }

@@ -32,7 +32,8 @@ fn answering() -> ClientBuilder {
             ElicitResult::accept(content)
         })
         .on_elicit_url(async |question: ElicitParams| {
-            assert_eq!(*question.mode(), ElicitMode::Url);
+            // As the server wrote it, for the person to see.
+            assert_eq!((question.mode(), question.url.as_deref()), (&ElicitMode::Url, Some("https://example.com/x")));
             ElicitResult::decline()
         })
         .on_sample(async |question: CreateMessageParams| Ok(says(&question.max_tokens.to_string())))

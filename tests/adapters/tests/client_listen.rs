@@ -456,3 +456,18 @@ async fn the_clients_own_listening_knows_when_it_is_in_vain() {
     let error = soon(call.into_future()).await.unwrap_err();
     assert!(matches!(error, Error::Request { error: RequestError::TimedOut(_), id: None, .. }));
 }
+
+/// basic/utilities/subscriptions: what was lost with its server says so, and a client asks for it anew on its next connection.
+#[tokio::test]
+async fn a_subscription_lost_with_its_server_is_opened_on_the_next_connection() {
+    let builder = client().on_tools_changed(async |_| ());
+    for _ in 0..2 {
+        let (client, stage) = Scripted::new(E).connect(builder.clone(), granting).await;
+        let own = stage.hears("subscriptions/listen", 1).await;
+        assert_eq!(own[0]["params"]["notifications"], json!({ "toolsListChanged": true }));
+        let mut changes = soon(client.listen(everything())).await.unwrap();
+        stage.end();
+        assert_eq!(soon(changes.next()).await, None);
+        assert!(matches!(changes.ended(), Some(Ended::Lost(error)) if error.is_closed()));
+    }
+}

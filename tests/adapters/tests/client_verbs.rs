@@ -315,3 +315,25 @@ async fn methods_that_nobody_knows_pass() {
         assert_eq!(stage.heard()[1]["params"]["n"], 2);
     }
 }
+
+/// server/utilities/logging: one wish for log messages, which each revision says in its own way.
+#[tokio::test]
+async fn log_messages_are_wished_for_once_whatever_the_revision() {
+    for (version, declares) in [(D, true), (D, false), (E, true)] {
+        let capabilities = if declares { json!({ "logging": {} }) } else { json!({}) };
+        let builder = client().log_level(LoggingLevel::Warning);
+        let (client, stage) = Scripted::new(version).capabilities(capabilities).connect(builder, answer).await;
+        soon(client.request::<Value>("vendor/x", &json!({}))).await.unwrap();
+        soon(client.request::<Value>("vendor/x", &json!({})).log_level(LoggingLevel::Debug)).await.unwrap();
+        let levels = stage.heard().into_iter().map(|message| match message["method"].as_str().unwrap() {
+            "logging/setLevel" => message["params"]["level"].clone(),
+            _ => message["params"]["_meta"]["io.modelcontextprotocol/logLevel"].clone(),
+        });
+        let expected = match (version, declares) {
+            (D, true) => vec![json!("warning"), Value::Null, Value::Null],
+            (D, false) => vec![Value::Null, Value::Null],
+            _ => vec![json!("warning"), json!("debug")],
+        };
+        assert_eq!(levels.collect::<Vec<_>>(), expected, "{version} {declares}");
+    }
+}

@@ -17,13 +17,13 @@ pub(crate) const BOUND: Duration = Duration::from_secs(20);
 
 /// Waits, but not for ever.
 #[track_caller]
-pub(crate) fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+pub(crate) fn soon<T>(future: impl IntoFuture<Output = T>) -> impl Future<Output = T> {
     within(BOUND, future)
 }
 
 /// Waits, but not longer than `bound`.
 #[track_caller]
-pub(crate) fn within<T>(bound: Duration, future: impl Future<Output = T>) -> impl Future<Output = T> {
+pub(crate) fn within<T>(bound: Duration, future: impl IntoFuture<Output = T>) -> impl Future<Output = T> {
     let at = Location::caller();
     async move {
         match tokio::time::timeout(bound, future).await {
