@@ -184,6 +184,12 @@ impl Calls {
         Some(RequestId::Number(call.wire))
     }
 
+    /// Bytes of states and keys that are kept of the rounds of all calls but this one.
+    pub(super) fn kept_of_rounds(&self, but: OutboundId) -> usize {
+        let others = self.open.iter().filter(|(id, _)| **id != but).filter_map(|(_, call)| call.again.as_ref());
+        others.map(|again| again.state.as_ref().map_or(0, String::len) + keys_size(&again.asked)).sum()
+    }
+
     /// The calls whose time to be sent again has come.
     pub(super) fn held_back_until(&self, now: Timestamp) -> Vec<OutboundId> {
         let due =
@@ -269,6 +275,11 @@ impl Calls {
         let expired = self.open.iter().filter(|(_, call)| call.is_expired(now));
         expired.map(|(id, call)| (*id, call.time_out(now))).collect()
     }
+}
+
+/// Bytes of the keys of questions.
+pub(super) fn keys_size<'a>(keys: impl IntoIterator<Item = &'a String>) -> usize {
+    keys.into_iter().map(|key| key.len() + size_of::<String>()).sum()
 }
 
 impl Call {

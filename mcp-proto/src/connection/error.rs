@@ -61,7 +61,8 @@ pub enum RequestError {
     InvalidResult(Fault),
     /// The server asked for input more often than `ClientConfig::rounds` allows; how often.
     TooManyRounds(u32),
-    /// The request with the answers that the server asked for is longer than `Limits::frame`.
+    /// The request with the answers that the server asked for is longer than `Limits::frame`; or what the server wants kept
+    /// until then is, together with that of other calls, more than `Limits::events`.
     TooLarge,
     /// The connection ended first. The peer may have executed the request all the same.
     Closed(CloseReason),
@@ -85,7 +86,9 @@ impl fmt::Display for RequestError {
             Self::Cancelled => f.write_str("cancelled"),
             Self::InvalidResult(fault) => write!(f, "the peer's answer is no valid response: {fault}"),
             Self::TooManyRounds(rounds) => write!(f, "gave up: the server asked for input {rounds} times"),
-            Self::TooLarge => f.write_str("the request with the wanted input is longer than the frame limit"),
+            Self::TooLarge => {
+                f.write_str("the request with the wanted input is too long, or the server wants too much kept for it")
+            }
             Self::Closed(reason) => write!(f, "{reason} before the answer came; it may have been executed"),
         }
     }

@@ -144,7 +144,12 @@ impl Connection {
         let uri = || message.uri().map(String::from);
         Ok(match message.method() {
             method if MAY_REQUIRE_INPUT.contains(&method) => Effect::MayRequireInput,
-            "resources/subscribe" => uri().map_or(Effect::None, Effect::Subscribe),
+            "resources/subscribe" => match uri() {
+                Some(uri) if !self.changes.has_room_for(&uri, &self.limits) => {
+                    return Err(retryable("too many resources are subscribed to".into()));
+                }
+                uri => uri.map_or(Effect::None, Effect::Subscribe),
+            },
             "resources/unsubscribe" => uri().map_or(Effect::None, Effect::Unsubscribe),
             "subscriptions/listen" if version.era() == Era::Modern => {
                 let params: ListenParams = message

@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use super::Connection;
 use super::Side;
-use super::calls::{Again, Step};
+use super::calls::{Again, Step, keys_size};
 use super::error::{RequestError, RespondError, Rule};
 use super::event::{About, Event, InboundId, InputRequired, Origin, OutboundId, PeerCapabilities, ResultKind};
 use crate::jsonrpc::{Body, ErrorObject, Fault, Kind, Message, Tail, members};
@@ -44,6 +44,10 @@ impl Connection {
                 return self.end_call(id, Err(RequestError::InvalidResult(fault)));
             }
         };
+        let kept = message.request_state().map_or(0, |state| state.as_str().len());
+        if self.calls.kept_of_rounds(id) + kept + keys_size(requests.keys()) > self.limits.events {
+            return self.end_call(id, Err(RequestError::TooLarge));
+        }
         let (now, state) = (self.now, message.request_state().map(|state| String::from(state.as_str())));
         self.calls.take_off_wire(wire);
         let Some(Again { step, state: kept, asked, rounds, .. }) =

@@ -14,7 +14,7 @@ use super::error::RespondError;
 use super::event::{About, Change, Event, InboundId, Origin, OutboundId};
 use super::lifecycle::Phase;
 use super::requests::Effect;
-use super::{Connection, Side};
+use super::{Connection, Limits, Side};
 use crate::jsonrpc::{Body, Message, RequestId, Tail};
 use crate::model::{
     AcknowledgedParams, Capability, Era, RequestMetaObject, ResourceUpdatedParams, SubscriptionFilter, meta_key,
@@ -77,6 +77,12 @@ impl Pending {
 }
 
 impl Changes {
+    /// Whether another resource of the legacy era may be subscribed to: by their number, and by the bytes of their URIs.
+    pub(super) fn has_room_for(&self, uri: &str, limits: &Limits) -> bool {
+        let bytes: usize = self.uris.iter().map(String::len).sum();
+        self.uris.contains(uri) || self.uris.len() < limits.subscribed_uris && bytes + uri.len() <= limits.events
+    }
+
     /// Whether the request is a subscription that was granted.
     pub(super) fn is_granted(&self, id: InboundId) -> bool {
         self.listens.contains_key(&id)
@@ -177,7 +183,7 @@ impl Connection {
     /// What an answer given by the application means for subscriptions.
     pub(super) fn note_effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Subscribe(uri) if self.changes.uris.len() < self.limits.subscribed_uris => {
+            Effect::Subscribe(uri) if self.changes.has_room_for(&uri, &self.limits) => {
                 self.changes.uris.insert(uri);
             }
             Effect::Unsubscribe(uri) => {

@@ -415,3 +415,34 @@ fn the_last_straw_is_not_answered_after_the_end() {
         assert!(server.frames().is_empty() && server.conn.is_drained());
     }
 }
+
+/// `subscribed_uris`, and `events` for their bytes: what has no room is refused and may be tried again, not taken and forgotten.
+#[test]
+fn subscriptions_of_the_legacy_era_are_bounded() {
+    let subscribe = |id: i64, uri: &str| json!({"jsonrpc": "2.0", "id": id, "method": "resources/subscribe", "params": {"uri": uri}});
+    let mut server =
+        Node::server_in(V2025_11_25, |config| (config.limits.subscribed_uris, config.limits.events) = (2, 8000));
+    let long = format!("x:{}", "y".repeat(7000));
+    for (id, uri, taken) in [(1, "x:a", true), (2, &*long, true), (3, "x:c", false), (4, "x:a", true)] {
+        server.tell(&subscribe(id, uri));
+        if taken {
+            let (request, ..) = server.take_request();
+            server.respond(request, &json!({})).unwrap();
+            server.frames();
+        } else {
+            let frame = &server.frames()[0];
+            assert_eq!((&frame["error"]["code"], &frame["error"]["data"]["retryable"]), (&json!(-32603), &json!(true)));
+        }
+    }
+    let mut server = Node::server_in(V2025_11_25, |config| config.limits.events = 8000);
+    for (id, taken) in [(1, true), (2, false)] {
+        server.tell(&subscribe(id, &format!("{long}{id}")));
+        assert_eq!(server.frames().is_empty(), taken, "{id}");
+        for event in server.events() {
+            if let Event::Request { id, .. } = event {
+                server.respond(id, &json!({})).unwrap();
+                server.frames();
+            }
+        }
+    }
+}

@@ -607,3 +607,23 @@ fn all_that_a_client_lacks_is_named_at_once() {
     let required = json!({"roots": {}, "sampling": {"tools": {}}, "elicitation": {"form": {}, "url": {}}});
     assert_eq!(answer(&mut server)["error"]["data"], json!({"requiredCapabilities": required}));
 }
+
+/// What a server wants kept from one round to the next is bounded, for all calls together: a call that has no room fails.
+#[test]
+fn what_is_kept_between_rounds_is_bounded() {
+    let mut client = modern_client(|config| config.limits.events = 10_000);
+    let mut failed = 0;
+    for _ in 0..10 {
+        client.ask("tools/call", &json!({"name": "t"}));
+        let id = answer(&mut client)["id"].clone();
+        client.tell(&json!({"jsonrpc": "2.0", "id": id, "result": {"resultType": "input_required",
+            "inputRequests": {"k": {"method": "roots/list"}}, "requestState": "s".repeat(3000)}}));
+        for event in client.events() {
+            if let Event::Response { result, .. } = event {
+                assert_eq!(result.unwrap_err(), RequestError::TooLarge);
+                failed += 1;
+            }
+        }
+    }
+    assert_eq!(failed, 7, "three times 3000 bytes fit into 10 000");
+}
