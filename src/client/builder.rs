@@ -18,7 +18,7 @@ use super::callbacks::{
 };
 use super::request::{set_cap, set_idle};
 use super::{Asked, Caching, Client, listen};
-use crate::stream::{BoxFuture, Service};
+use crate::stream::{BoxFuture, ResponseRouter, Service};
 use crate::{Error, Result};
 
 /// Says who a client is, what its server may ask of it, and who hears what the server tells.
@@ -146,6 +146,13 @@ impl ClientBuilder {
     /// Declares an extension. Its methods may then be used if the server declares it as well.
     pub fn extension(mut self, extension: Extension) -> Self {
         self.config = self.config.with_extension(extension);
+        self
+    }
+
+    /// Offers the server's answers to a router before they are matched with requests; routers are asked in the order in which they
+    /// are added.
+    pub fn route_responses(mut self, router: impl ResponseRouter) -> Self {
+        self.callbacks.routers.push(router);
         self
     }
 

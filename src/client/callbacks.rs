@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Client;
-use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
+use crate::stream::{BoxFuture, Handling, Inbound, Reply, Routers, Service, Shared};
 
 /// What a callback can see and do while it answers a question of the server: the first argument of those that ask for it.
 #[derive(Clone, Debug)]
@@ -195,6 +195,7 @@ pub(super) type HearingOf = Arc<dyn Fn(Client, String) -> BoxFuture<()> + Send +
 /// The user's functions.
 #[derive(Clone, Default)]
 pub(super) struct Callbacks {
+    pub(super) routers: Routers,
     pub(super) elicit: Option<Answering>,
     pub(super) elicit_url: Option<Answering>,
     pub(super) sample: Option<Answering>,
@@ -267,6 +268,10 @@ pub(super) struct Answerer {
 }
 
 impl Service for Answerer {
+    fn routers(&self) -> &Routers {
+        &self.callbacks.routers
+    }
+
     fn handle(&self, _: &Arc<Shared>, request: Inbound) -> Handling {
         match self.answer(&request.message) {
             Ok(future) => Handling::InPlace(future),

@@ -15,6 +15,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_proto::jsonrpc::RequestId;
 use mcp_proto::model::{Implementation, LoggingLevel};
 use mcp_proto::{Body, CloseReason, Deadlines, EncodeError, Meta, ProtocolVersion, Scope};
 use serde::Serialize;
@@ -35,7 +36,7 @@ pub use self::tasks::{Started, TaskState};
 pub use self::watch::Watch;
 use crate::Result;
 use crate::process::{Child, Exit};
-use crate::stream::{Call, Facts, Shared, notify};
+use crate::stream::{Call, Facts, Shared, notify, reserve_id};
 
 /// A connection to a server. A cheap handle: clones share the connection, and calls may run side by side.
 ///
@@ -104,6 +105,16 @@ impl Client {
     /// ```
     pub fn request<T: DeserializeOwned>(&self, method: &str, params: &impl Serialize) -> Request<T> {
         Request::decoded(self.call(method.to_owned(), Body::new(method, params)), decode_any)
+    }
+
+    /// An id for a request that reaches the server by other means than [`request`](Self::request); its answer goes to a
+    /// [`ResponseRouter`](crate::ResponseRouter).
+    ///
+    /// # Errors
+    ///
+    /// When too many are in use, or the connection is over.
+    pub fn reserve_id(&self) -> Result<RequestId> {
+        reserve_id(&self.inner.shared)
     }
 
     /// Any notification, also one that this crate does not know.

@@ -56,7 +56,7 @@ use self::serving::Serving;
 pub use self::session::Session;
 pub use self::tool::{IntoTool, Tool, ToolHandler};
 pub use self::update::{Edit, Item};
-use crate::stream::{Service, Shared};
+use crate::stream::{ResponseRouter, Routers, Service, Shared};
 use crate::{Error, Result};
 
 /// What a server offers. A cheap handle: clones share it, and one may serve any number of connections.
@@ -100,6 +100,7 @@ struct Live {
     life: Life,
     /// How what is known in the middle of a request travels through the client's hands.
     carrier: Carrier,
+    routers: Routers,
     hub: Arc<Hub>,
 }
 
@@ -111,6 +112,7 @@ impl Clone for Live {
             definition: Mutex::new(definition),
             life: self.life.fork(),
             carrier: self.carrier.clone(),
+            routers: self.routers.clone(),
             hub: Hub::new(self.hub.bus()),
         }
     }
@@ -148,6 +150,7 @@ impl Server {
                 definition,
                 life: Life::default(),
                 carrier: Carrier::default(),
+                routers: Routers::default(),
                 hub: Hub::new(None),
             }),
         }
@@ -304,6 +307,14 @@ impl Server {
     #[must_use]
     pub fn extension(self, extension: Extension) -> Self {
         self.define(|definition| definition.config_mut().extensions.push(extension))
+    }
+
+    /// Offers the clients' answers to a router before they are matched with requests; routers are asked in the order in which they
+    /// are added.
+    #[must_use]
+    pub fn route_responses(mut self, router: impl ResponseRouter) -> Self {
+        self.live_mut().routers.push(router);
+        self
     }
 
     /// Relaxes a rule about definitions: what breaks it is logged as a warning and no fault.

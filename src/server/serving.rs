@@ -12,7 +12,7 @@ use super::session::Session;
 use super::tool::Started;
 use super::{Live, Server};
 use crate::Result;
-use crate::stream::{BoxFuture, Handling, Inbound, Reply, Service, Shared};
+use crate::stream::{BoxFuture, Handling, Inbound, Reply, Routers, Service, Shared};
 
 /// See the module. Shared by all connections of a server.
 pub(super) struct Serving {
@@ -20,6 +20,10 @@ pub(super) struct Serving {
 }
 
 impl Service for Serving {
+    fn routers(&self) -> &Routers {
+        &self.live.routers
+    }
+
     fn handle(&self, shared: &Arc<Shared>, request: Inbound) -> Handling {
         let definition = self.live.definition();
         if !definition.interceptors.is_empty() {

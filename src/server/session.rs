@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use mcp_proto::jsonrpc::RequestId;
 use mcp_proto::{Body, Peer, ProtocolVersion, Scope};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Server;
 use crate::client::Request;
-use crate::stream::{Call, Facts, Shared, notify};
+use crate::stream::{Call, Facts, Shared, notify, reserve_id};
 use crate::{Error, Result};
 
 /// One connected client, outside of any request of it: what handlers of notifications are given.
@@ -41,6 +42,16 @@ impl Session {
     /// When the notification cannot be sent now or at all.
     pub fn notify(&self, method: &str, params: &impl Serialize) -> Result<()> {
         notify(&self.shared, Body::new(method, params)?, Scope::Connection, None)
+    }
+
+    /// An id for a request that reaches the client by other means than [`request`](Self::request); its answer goes to a
+    /// [`ResponseRouter`](crate::ResponseRouter).
+    ///
+    /// # Errors
+    ///
+    /// When too many are in use, or the connection is over.
+    pub fn reserve_id(&self) -> Result<RequestId> {
+        reserve_id(&self.shared)
     }
 
     /// Who it is, as it says of itself; `None` if there was no handshake.

@@ -216,3 +216,9 @@ pub(crate) fn notify(shared: &Shared, body: Body, scope: Scope, meta: Meta) -> R
         .command(|state, now| state.connection.notify(now, body, scope, meta))
         .map_err(|refused| Error::Send { what: refused.body.method().to_owned(), why: refused.why })
 }
+
+/// Reserves the id of a request that is sent by other means.
+pub(crate) fn reserve_id(shared: &Shared) -> Result<RequestId> {
+    let reserved = shared.with(|state| state.connection.reserve_id());
+    reserved.map_err(|why| Error::Send { what: "a reserved id".to_owned(), why })
+}

@@ -174,19 +174,30 @@ where
         let mut bytes = &self.input[self.unread.clone()];
         while self.scanned.len() < BATCH {
             let Some(line) = self.lines.next(&mut bytes) else { break };
-            self.scanned.push_back(Message::scan_line(line, limits));
+            let message = Message::scan_line(line, limits);
+            Self::sort(&self.parts, &mut self.scanned, message);
         }
         self.unread.start = self.unread.end - bytes.len();
         if let Some(Eof::Pending(None)) = self.eof
             && let Some(line) = self.lines.finish()
         {
-            self.scanned.push_back(Message::scan_line(line, limits));
+            let message = Message::scan_line(line, limits);
+            Self::sort(&self.parts, &mut self.scanned, message);
         }
         if self.unread.is_empty() {
             self.fit_input();
         }
         // Also when that gave no whole line: only a reader that was asked in vain knows whom to wake.
         true
+    }
+
+    /// Keeps a message for the connection, unless it is an answer that a router takes.
+    fn sort(parts: &Parts<R>, scanned: &mut VecDeque<Message>, message: Message) {
+        if !parts.service.routers().take(&message) {
+            scanned.push_back(message);
+        } else if let Some(id) = message.id() {
+            parts.shared.with(|state| state.connection.release_id(id));
+        }
     }
 
     /// Makes the input buffer fit the traffic, so that an idle connection is small and a busy one reads much at once.

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use mcp_proto::model::SubscriptionFilter;
 use mcp_proto::{Body, ErrorObject, InboundId, InputRequired, Message, Meta, ResultKind};
 
+use super::routing::Routers;
 use super::shared::{Cancel, Inbound, Shared, State};
 use crate::Timestamp;
 
@@ -22,6 +23,9 @@ pub(crate) trait Service: Send + Sync + 'static {
 
     /// Prepares the answer to a question that came instead of an answer to a request of ours.
     fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject>;
+
+    /// Who is offered the peer's answers first.
+    fn routers(&self) -> &Routers;
 
     /// Prepares what a notification leads to, if anything. They run one after the other.
     fn notified(&self, shared: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>>;

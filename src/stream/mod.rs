@@ -6,6 +6,7 @@ mod handling;
 mod listeners;
 mod notifications;
 mod questions;
+mod routing;
 mod shared;
 
 use std::future::poll_fn;
@@ -19,10 +20,12 @@ use std::time::Duration;
 use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::{CloseReason, Connection, Start};
 
-pub(crate) use self::call::{Answered, Call, OnProgress, Sent, notify};
+pub(crate) use self::call::{Answered, Call, OnProgress, Sent, notify, reserve_id};
 use self::driver::{Driver, Parts, Role};
 pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service, contain};
 pub(crate) use self::listeners::{Key, Sink};
+pub(crate) use self::routing::Routers;
+pub use self::routing::{ResponseRouter, Routed};
 pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared, State};
 use crate::client::{Client, ClientBuilder, Setup};
 use crate::process::{Child, Command};
