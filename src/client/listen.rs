@@ -30,7 +30,8 @@ pub struct Listen {
 /// Level-triggered: what changes often before it is looked at is told once, and nothing is lost however slow the listener.
 /// Whoever needs to know what is now asks for it then.
 ///
-/// Dropping it ends the subscription; the server is told. It keeps the connection open.
+/// Dropping it ends the subscription; the server is told. On a legacy session that means that it is unsubscribed from the
+/// resources that nobody else listens to, also if [`Client::subscribe`] asked for them. It keeps the connection open.
 #[derive(Debug)]
 pub struct Changes {
     client: Client,

@@ -115,6 +115,16 @@ impl Listener {
         }
     }
 
+    /// Whether a change is one of a list, or of a resource that stands below one that it subscribed to.
+    fn covers(&self, change: &Change) -> bool {
+        let Change::Resource(uri) = change else { return true };
+        let is_below = |wanted: &String| {
+            let rest = uri.strip_prefix(wanted.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || wanted.ends_with('/') || rest.starts_with(['/', '?', '#']))
+        };
+        self.filter.resource_subscriptions.iter().flatten().any(is_below)
+    }
+
     fn hear(&mut self, message: &Message, wakers: &mut Vec<Waker>) -> Heard {
         if message.method() == "notifications/subscriptions/acknowledged" {
             if let Ok(AcknowledgedParams { notifications, .. }) = message.params().decode() {
@@ -214,13 +224,15 @@ impl Listeners {
             let listener = self.calls.get(&call).and_then(|key| self.open.get_mut(key));
             return listener.map_or(Heard::ByNobody, |listener| listener.hear(message, wakers));
         }
-        if let Some(change) = Change::of(message) {
-            let on_calls = self.calls.values().copied().collect::<BTreeSet<_>>();
-            for (key, listener) in &mut self.open {
-                if !on_calls.contains(key) && listener.wants(&change) {
-                    listener.pending.note(change.clone(), &listener.filter);
-                    wakers.extend(listener.waker.take());
-                }
+        let Some(change) = Change::of(message) else { return Heard::ByNobody };
+        let on_calls = self.calls.values().copied().collect::<BTreeSet<_>>();
+        let session = |key: &Key| !on_calls.contains(key);
+        // Whose resource it is part of, if one can tell; which parts a resource has is for the server to say.
+        let is_told_apart = self.open.iter().any(|(key, listener)| session(key) && listener.covers(&change));
+        for (_, listener) in self.open.iter_mut().filter(|(key, _)| session(key)) {
+            if listener.wants(&change) && (!is_told_apart || listener.covers(&change)) {
+                listener.pending.note(change.clone(), &listener.filter);
+                wakers.extend(listener.waker.take());
             }
         }
         Heard::ByNobody

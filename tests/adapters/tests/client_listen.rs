@@ -231,11 +231,24 @@ async fn a_legacy_session_subscribes_and_unsubscribes() {
     };
     let mut one = soon(client.listen(of(&["file:///a", "file:///missing", "file:///a"])).into_future()).await.unwrap();
     assert_eq!(one.granted(), of(&["file:///a"]));
-    let two = soon(client.listen(of(&["file:///a", "file:///b"])).into_future()).await.unwrap();
+    let mut two = soon(client.listen(of(&["file:///a", "file:///b"]))).await.unwrap();
     stage.say(note("notifications/resources/updated", json!({ "uri": "file:///a" })));
     stage.say(note("notifications/tools/list_changed", json!({})));
     assert_eq!(soon(one.next()).await, Some(Change::Resource("file:///a".into())));
     assert!(poll_once(one.next()).await.is_none(), "tools were not asked for");
+    // Parts of a resource are its own; what belongs to nobody may be everybody's.
+    assert_eq!(soon(two.next()).await, Some(Change::Resource("file:///a".into())));
+    for (uri, is_ones, is_twos) in [
+        ("file:///b", false, true),
+        ("file:///b/part", false, true),
+        ("file:///a#x", true, true),
+        ("other:///", true, true),
+    ] {
+        stage.say(note("notifications/resources/updated", json!({ "uri": uri })));
+        let expected = |is_its: bool| is_its.then(|| Change::Resource(uri.into()));
+        assert_eq!(soon(two.next()).await, expected(is_twos));
+        assert_eq!(poll_once(one.next()).await.flatten(), expected(is_ones), "{uri}");
+    }
     drop(two);
     let gone = stage.hears("resources/unsubscribe", 1).await;
     assert_eq!(gone[0]["params"]["uri"], "file:///b");
