@@ -59,9 +59,10 @@ pub mod model;
 mod time;
 
 pub use connection::{
-    About, CallOptions, Change, ClientConfig, CloseReason, Connection, Deadlines, Event, InboundId, InputRequired,
-    Limits, Meta, Origin, OutboundId, Peer, PeerCapabilities, RequestError, RequestMeta, RespondError, ResultKind,
-    Rounds, Rule, Scope, SendError, ServerConfig, Start, Stats, TimedOut, Transmit, Wanted, Why,
+    About, Attachment, CallOptions, Change, ClientConfig, CloseReason, Connection, Deadlines, Event, Extension,
+    FreezeError, InboundId, InputRequired, Limits, Meta, Origin, OutboundId, Peer, PeerCapabilities, RequestError,
+    RequestMeta, RespondError, ResultKind, Rounds, Rule, Scope, SendError, ServerConfig, Start, Stats, ThawError,
+    TimedOut, Transmit, Wanted, Why,
 };
 pub use jsonrpc::{Body, EncodeError, ErrorCode, ErrorObject, Message};
 pub use model::{Era, ProtocolVersion};

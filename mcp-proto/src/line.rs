@@ -111,6 +111,16 @@ impl LineBuffer {
         if self.spent { 0 } else { self.tail.len() }
     }
 
+    /// Whether the stream is still to begin; `None` inside a line.
+    pub(crate) fn at_start_if_between_lines(&self) -> Option<bool> {
+        (self.buffered() == 0 && self.oversize.is_none()).then_some(self.at_start)
+    }
+
+    /// Goes on between two lines of a stream, or at its start.
+    pub(crate) fn begin_anew(&mut self, at_start: bool) {
+        *self = Self { at_start, ..Self::new(self.limit) };
+    }
+
     fn forget_spent(&mut self) {
         if mem::take(&mut self.spent) {
             self.tail.clear();

@@ -4,6 +4,8 @@ use core::fmt;
 use core::ops::Add;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A moment, in nanoseconds since the Unix epoch as the driver knows it.
 ///
 /// A driver anchors it once to the wall clock and lets it run monotonically from there, so that it can be compared,
@@ -11,7 +13,7 @@ use core::time::Duration;
 /// already seen goes on with the later one.
 ///
 /// The range ends in the year 2554; arithmetic saturates there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(u64);
 
 impl Timestamp {

@@ -10,8 +10,8 @@ use mcp_proto::model::{
     ClientCapabilities, Era, Implementation, ProtocolVersion, ServerCapabilities, SubscriptionFilter,
 };
 use mcp_proto::{
-    Body, CallOptions, ClientConfig, Connection, Event, InboundId, OutboundId, RequestError, ResultKind, Rounds, Rule,
-    ServerConfig, Start, Timestamp, Wanted,
+    Body, CallOptions, ClientConfig, Connection, Event, Extension, InboundId, OutboundId, RequestError, ResultKind,
+    Rounds, Rule, ServerConfig, Start, Timestamp, Wanted,
 };
 use serde_json::{Value, json};
 
@@ -174,7 +174,7 @@ impl Client {
             (false, true) => [ProtocolVersion::V2026_07_28].to_vec(),
             (false, false) => ProtocolVersion::LEGACY.to_vec(),
         };
-        config.result_types = ["task".to_string()].to_vec();
+        let config = config.with_extension(Extension::tasks());
         let mut conn = Connection::client(Arc::new(config), NOW);
         let sent = drain(&mut conn);
         Self {

@@ -146,6 +146,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 /// One side, what its application knows, and what the wire holds for the other.
 struct Side {
     conn: Connection,
+    config: Config,
     now: Timestamp,
     limits: Limits,
     calls: Vec<OutboundId>,
@@ -157,6 +158,11 @@ struct Side {
     closed: bool,
 }
 
+enum Config {
+    Client(Arc<ClientConfig>),
+    Server(Arc<ServerConfig>),
+}
+
 fn limits() -> Limits {
     let mut limits = Limits::default();
     (limits.frame, limits.output, limits.events) = (4000, 3000, 3000);
@@ -165,11 +171,11 @@ fn limits() -> Limits {
 }
 
 impl Side {
-    fn new(conn: Connection) -> Self {
+    fn new(conn: Connection, config: Config) -> Self {
         let (now, limits) = (Timestamp::EPOCH, limits());
         let (calls, requests, wire) = (Vec::new(), Vec::new(), Vec::new());
         let (open, live, wire_ids) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Self { conn, now, limits, calls, open, requests, live, wire_ids, wire, closed: false }
+        Self { conn, config, now, limits, calls, open, requests, live, wire_ids, wire, closed: false }
     }
 
     fn body(method: &str, size: usize) -> Body {
@@ -189,6 +195,7 @@ impl Side {
             Self::act(&mut self.conn, self.now, operation, &self.requests, &self.calls, incoming);
         assert_eq!(format!("{twin:?}"), format!("{:?}", self.conn), "a clone behaves like the original");
         assert_eq!(&arrived, incoming);
+        self.move_to_another_node();
         if let Carry(_) | Hostile(_) = operation {
             assert!(taken || !self.conn.wants_input(), "input is left only for backpressure");
         }
@@ -200,6 +207,18 @@ impl Side {
         if let Some(answered) = answered {
             self.live.remove(&answered);
         }
+    }
+
+    /// At a drained point the connection is frozen and goes on as what was thawed.
+    fn move_to_another_node(&mut self) {
+        let Ok(frozen) = self.conn.freeze() else { return };
+        let thawed = match &self.config {
+            Config::Client(config) => Connection::thaw_client(Arc::clone(config), &frozen, Timestamp::EPOCH),
+            Config::Server(config) => Connection::thaw_server(Arc::clone(config), &frozen, Timestamp::EPOCH),
+        };
+        let thawed = thawed.expect("what was frozen is thawed");
+        assert_eq!(thawed.freeze().as_ref(), Ok(&frozen), "nothing is lost on the way");
+        self.conn = thawed;
     }
 
     #[allow(clippy::type_complexity, reason = "what came of it, in one place")]
@@ -335,13 +354,15 @@ fn pair() -> [Side; 2] {
         .with_roots(RootsCapability::default())
         .with_elicitation(ElicitationCapability::default());
     config.limits = limits();
-    let client = Connection::client(Arc::new(config), Timestamp::EPOCH);
+    let client_config = Arc::new(config);
+    let client = Connection::client(Arc::clone(&client_config), Timestamp::EPOCH);
     let mut config = ServerConfig::new(Implementation::new("server", "1"));
     config.capabilities =
         ServerCapabilities::default().with_tools(ToolsCapability::default()).with_logging(Supported::default());
     config.limits = limits();
-    let server = Connection::server(Arc::new(config), Start::Handshake, Timestamp::EPOCH);
-    [Side::new(client), Side::new(server)]
+    let config = Arc::new(config);
+    let server = Connection::server(Arc::clone(&config), Start::Handshake, Timestamp::EPOCH);
+    [Side::new(client, Config::Client(client_config)), Side::new(server, Config::Server(config))]
 }
 
 fn run(operations: &[(usize, Operation)]) {

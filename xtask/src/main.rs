@@ -9,6 +9,7 @@ mod dependencies;
 mod interop;
 mod layout;
 mod licence;
+mod manifest;
 mod purity;
 mod report;
 mod samples;
@@ -33,9 +34,10 @@ It needs Rust with rustup and Python 3 with venv. It installs the rest itself.
 ";
 
 /// Every step of `cargo xtask test`, in order: cheap and telling first.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "fmt", run: compile::fmt },
     Step { name: "layout", run: layout::step },
+    Step { name: "manifest", run: manifest::step },
     Step { name: "dependencies", run: dependencies::step },
     Step { name: "clippy", run: compile::clippy },
     Step { name: "docs", run: compile::docs },

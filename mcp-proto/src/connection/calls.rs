@@ -1,11 +1,14 @@
 //! The table of our open requests: handles, wire ids, and two clocks each.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::Limits;
 use super::error::TimedOut;
 use super::event::{CallOptions, Deadlines, InboundId, OutboundId, Wanted};
 use crate::Timestamp;
@@ -13,14 +16,22 @@ use crate::jsonrpc::{Body, RequestId};
 use crate::model::ProtocolVersion;
 
 /// The table of our open requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Calls {
     pub(super) open: BTreeMap<OutboundId, Call>,
+    #[serde(skip)]
     pub(super) by_wire: BTreeMap<i64, OutboundId>,
+    /// Calls that have become tasks (2025-11-25) and still report, by the wire id that is their token.
+    pub(super) tasks: BTreeMap<i64, TaskCall>,
+    /// Ids that others use in our name; see `reserve_id`.
+    pub(super) reserved: BTreeSet<i64>,
     /// Handles and wire ids count apart: a retry changes the wire id, never the handle.
     next: u64,
     pub(super) next_wire: i64,
+    #[serde(skip)]
     limit: usize,
+    #[serde(skip)]
+    task_limit: usize,
     /// No deadline of an open call is before this moment. May be early: then one look at the table corrects it, so that a
     /// call costs no entry in a timer tree.
     pub(super) earliest: Option<Timestamp>,
@@ -29,8 +40,9 @@ pub(super) struct Calls {
 }
 
 /// A request that may have to be sent again with answers to a question of the server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Again {
+    #[serde(with = "super::freeze::body")]
     pub(super) body: Body,
     pub(super) options: CallOptions,
     /// How often it was answered with a question.
@@ -42,8 +54,17 @@ pub(super) struct Again {
     pub(super) step: Step,
 }
 
+/// A call that was answered with a task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct TaskCall {
+    pub(super) call: OutboundId,
+    pub(super) task: String,
+    #[serde(with = "super::freeze::bits")]
+    pub(super) last_progress: Option<f64>,
+}
+
 /// Where such a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Step {
     /// With the server.
     Sent,
@@ -53,7 +74,7 @@ pub(super) enum Step {
     HeldBack(Timestamp),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Call {
     /// Changes with each time the request is sent again.
     pub(super) wire: i64,
@@ -64,8 +85,11 @@ pub(super) struct Call {
     pub(super) returns_questions: bool,
     /// Whether it is a subscription: those alone the server may cancel.
     pub(super) is_listen: bool,
+    /// Whether its result may say that it has become a task.
+    pub(super) may_become_task: bool,
     pub(super) within: Option<InboundId>,
     pub(super) wants_progress: Wanted,
+    #[serde(with = "super::freeze::bits")]
     pub(super) last_progress: Option<f64>,
     deadlines: Deadlines,
     started: Timestamp,
@@ -76,7 +100,7 @@ pub(super) struct Call {
 }
 
 /// What a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Purpose {
     /// The application asked for it and gets the `Response`.
     Application,
@@ -92,16 +116,26 @@ const A_PERSONS_TIME: Duration = Duration::from_secs(3600);
 const ROUNDING: Duration = Duration::from_millis(16);
 
 impl Calls {
-    pub(super) const fn new(limit: usize) -> Self {
+    pub(super) const fn new(limits: &Limits) -> Self {
         Self {
             open: BTreeMap::new(),
             by_wire: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            reserved: BTreeSet::new(),
             next: 0,
             next_wire: 1,
-            limit,
+            limit: limits.outbound_requests,
+            task_limit: limits.tasks,
             earliest: None,
             paused: None,
         }
+    }
+
+    /// What is not frozen, but follows from the rest and from the limits.
+    pub(super) fn restore(&mut self, limits: &Limits) {
+        (self.limit, self.task_limit) = (limits.outbound_requests, limits.tasks);
+        let on_wire = self.open.iter().filter(|(_, call)| call.is_on_wire());
+        self.by_wire = on_wire.map(|(id, call)| (call.wire, *id)).collect();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -162,6 +196,7 @@ impl Calls {
             again: None,
             returns_questions: false,
             is_listen: false,
+            may_become_task: false,
             within: options.within,
             wants_progress: options.progress,
             last_progress: None,
@@ -185,6 +220,14 @@ impl Calls {
             self.earliest = None;
         }
         Some(call)
+    }
+
+    /// Keeps a call that has become a task, so that its progress still finds it.
+    pub(super) fn keep_task(&mut self, wire: i64, task: TaskCall) {
+        self.tasks.insert(wire, task);
+        if self.tasks.len() > self.task_limit {
+            self.tasks.pop_first();
+        }
     }
 
     /// Stops all clocks; they stand still while we owe the peer an answer.

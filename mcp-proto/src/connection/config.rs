@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::extension::Extension;
 use crate::model::{ClientCapabilities, Implementation, LoggingLevel, ProtocolVersion, ServerCapabilities};
 
 /// Every bound of a connection. Each says what it costs at worst.
@@ -26,6 +27,9 @@ pub struct Limits {
     pub subscriptions: usize,
     /// URIs of one subscription, and of all `resources/subscribe` of a connection. Default 1024.
     pub subscribed_uris: usize,
+    /// Requests in either direction that have become tasks (2025-11-25) and whose progress still comes. Default 1024. Each costs
+    /// about 200 bytes; beyond it the oldest is forgotten.
+    pub tasks: usize,
     /// Our own requests open at once. Default 1024. Each costs about 200 bytes.
     pub outbound_requests: usize,
     /// Bytes queued for the peer. Default 8 MiB. Over it, requests and notifications are refused with `Full` and a server
@@ -49,6 +53,7 @@ impl Default for Limits {
             inbound_requests: 256,
             subscriptions: 1024,
             subscribed_uris: 1024,
+            tasks: 1024,
             outbound_requests: 1024,
             output: 8 << 20,
             events: 8 << 20,
@@ -75,8 +80,8 @@ pub struct ClientConfig {
     /// How long it may take to answer `server/discover` before it is taken for a legacy server. Default 5 s. Without a
     /// legacy revision to fall back to, `initialize_deadline` holds.
     pub probe_deadline: Duration,
-    /// Values of `resultType` beyond the core's that we understand, because we declare the extensions that they belong to.
-    pub result_types: Vec<String>,
+    /// The extensions that we support; [`with_extension`](Self::with_extension) also declares them. None unless set.
+    pub extensions: Vec<Extension>,
     /// How often one request may be answered with a question of the server before it fails. Default 10.
     pub rounds: u32,
     /// The bounds.
@@ -92,7 +97,7 @@ impl ClientConfig {
             versions: ProtocolVersion::LEGACY.to_vec(),
             initialize_deadline: Duration::from_secs(30),
             probe_deadline: Duration::from_secs(5),
-            result_types: Vec::new(),
+            extensions: Vec::new(),
             rounds: 10,
             limits: Limits::default(),
         }
@@ -111,6 +116,8 @@ pub struct ServerConfig {
     pub instructions: Option<String>,
     /// The revisions that we accept.
     pub versions: Vec<ProtocolVersion>,
+    /// The extensions that we support; [`with_extension`](Self::with_extension) also declares them. None unless set.
+    pub extensions: Vec<Extension>,
     /// From which severity on log messages are sent before the client has chosen. Default `info`.
     pub log_level: LoggingLevel,
     /// The bounds.
@@ -125,6 +132,7 @@ impl ServerConfig {
             capabilities: ServerCapabilities::default(),
             instructions: None,
             versions: ProtocolVersion::LEGACY.to_vec(),
+            extensions: Vec::new(),
             log_level: LoggingLevel::Info,
             limits: Limits::default(),
         }

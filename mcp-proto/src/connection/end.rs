@@ -86,6 +86,7 @@ impl Connection {
             return self.die(CloseReason::NotReading);
         }
         self.take_on_parked();
+        self.tell_waiting_progress();
         self.tell_changes();
         if !self.output.is_full() {
             self.timers.stop(Timer::Stall);

@@ -4,10 +4,12 @@ use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::jsonrpc::{Body, ErrorObject, Fault};
 
 /// Why a connection ended. Reported once, by [`Event::Closed`](super::Event::Closed).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The peer ended its output.

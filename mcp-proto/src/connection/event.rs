@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::{CloseReason, RequestError, Rule};
@@ -16,15 +17,15 @@ use crate::model::{
 };
 
 /// A request of ours. A local serial: never on the wire, never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OutboundId(pub(super) u64);
 
 /// A request of the peer. A local serial: never on the wire, never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InboundId(pub(super) u64);
 
 /// The exchange by which an input came, and by which its answer leaves. A stream has one; over HTTP each POST is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin(u64);
 
 impl Origin {
@@ -48,7 +49,7 @@ pub enum Start {
 
 /// How long a request of ours may take. On a client both clocks stand still while it owes the server an answer to a request
 /// of the server's own, since the call may wait for exactly that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Deadlines {
     /// An ordinary call.
     Call {
@@ -76,11 +77,19 @@ impl Deadlines {
     pub const PERSON: Self = Self::Call { idle: Duration::from_secs(3600), cap: Duration::from_secs(3600) };
 }
 
+/// A number that travels with a message through this side and never on the wire, so that a driver and an application can tie
+/// what they know to a message: the HTTP request that it came by, the headers that it shall leave with.
+///
+/// Goes in with [`Message::attach`] and [`CallOptions::attachment`]; comes out with [`Message::attachment`] and
+/// [`Transmit::attachment`]. What is sent about a request of the peer is told apart by its [`Origin`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attachment(pub u64);
+
 /// The user's keys of a message's `_meta`. The core adds its own, which win.
 pub type Meta = Option<Map<String, Value>>;
 
 /// What goes with a request of ours.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CallOptions {
     /// How long it may take.
@@ -95,11 +104,14 @@ pub struct CallOptions {
     pub log_level: Option<LoggingLevel>,
     /// What happens when the server answers with a question.
     pub rounds: Rounds,
+    /// For the transport: comes out with the frame.
+    #[serde(skip)]
+    pub attachment: Option<Attachment>,
 }
 
 /// What happens when a server of the modern era answers a request with a question (specification: multi round-trip
 /// requests).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rounds {
     /// The application is asked ([`Event::InputRequired`]), and the request is sent again with its answers.
     #[default]
@@ -147,7 +159,7 @@ impl Change {
 }
 
 /// Whether somebody listens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wanted {
     /// Nobody does.
     #[default]
@@ -173,12 +185,16 @@ pub enum ResultKind {
     Complete,
     /// A question instead of an answer; see [`Rounds::Return`].
     InputRequired,
+    /// The request has become a task: of 2025-11-25 if it asked for that, later by the extension for tasks if both sides have
+    /// it. In 2025-11-25 its progress goes on after this: until [`release`](super::Connection::release) on the side that
+    /// answers, and until [`cancel`](super::Connection::cancel) or the news of the task's end on the side that asked.
+    Task,
     /// An extension's.
     Other(String),
 }
 
 /// Who the peer is, as it says. Self-reported: for display and logs, never for decisions about trust.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Peer {
     /// Its name and version.
@@ -190,7 +206,7 @@ pub struct Peer {
 }
 
 /// What the peer offers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum PeerCapabilities {
     /// It is a client.
     Client(ClientCapabilities),
@@ -276,6 +292,12 @@ pub enum Event {
         /// Its result, not decoded yet, or how it failed.
         result: Result<(ResultKind, Message), RequestError>,
     },
+    /// An answer to a request that somebody else sends in our name: its id came from
+    /// [`reserve_id`](super::Connection::reserve_id).
+    Routed {
+        /// What came, with that id.
+        message: Message,
+    },
     /// An answer to nobody: late, unknown, or with a null id. Surfaced, not fatal.
     Stray {
         /// What came.
@@ -310,6 +332,8 @@ pub struct Transmit {
     pub about: About,
     /// Whether nothing is open on this exchange any more. Never on a stream.
     pub last: bool,
+    /// What went with our own request.
+    pub attachment: Option<Attachment>,
     /// One JSON text without line ends.
     pub frame: Vec<u8>,
 }

@@ -1,10 +1,8 @@
 //! The peer's requests: what is in work, what may still be said about it, and when its slot is free.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde_json::json;
@@ -12,197 +10,12 @@ use serde_json::json;
 use super::error::{RequestError, RespondError, Rule};
 use super::event::{About, Event, InboundId, Meta, Origin, Peer, RequestMeta, ResultKind};
 use super::lifecycle::{Phase, Terms};
-use super::{Connection, Limits, Side};
+use super::requests::{Effect, Parked, Request};
+use super::{Connection, Side};
 use crate::jsonrpc::{Body, ErrorCode, ErrorObject, Fault, Message, ProgressToken, RequestId, Tail, refusal};
 use crate::model::{
-    CancelledParams, Era, ListenParams, LoggingLevel, MAY_REQUIRE_INPUT, Progress, ProgressParams, ProtocolVersion,
-    RequestMetaObject, SubscriptionFilter, meta_key,
+    CancelledParams, Era, ListenParams, MAY_REQUIRE_INPUT, ProtocolVersion, RequestMetaObject, Union, meta_key,
 };
-
-/// The table of the peer's requests in work.
-#[derive(Clone, Debug)]
-pub(super) struct Requests {
-    /// Cancelled ones included, until their handler has ended; and subscriptions, until they end.
-    open: BTreeMap<InboundId, Request>,
-    /// Only those that can still be answered. The exchange is part of the key: over HTTP two POSTs may use one id.
-    by_wire: BTreeMap<(Origin, RequestId), InboundId>,
-    /// How many of `open` are subscriptions, which have a limit of their own.
-    subscriptions: usize,
-    /// Admitted, but waiting for a place; in the order in which they came.
-    parked: VecDeque<Parked>,
-    parked_bytes: usize,
-    next: u64,
-    limit: usize,
-    subscription_limit: usize,
-    parked_limit: usize,
-}
-
-/// A request that waits for a place.
-#[derive(Clone, Debug)]
-struct Parked {
-    origin: Origin,
-    message: Message,
-    terms: Terms,
-    token: Option<ProgressToken>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) origin: Origin,
-    pub(super) wire: RequestId,
-    /// The revision it is served in.
-    pub(super) version: ProtocolVersion,
-    pub(super) peer: Option<Arc<Peer>>,
-    /// From which severity on its sender wants log messages about it.
-    log_level: Option<LoggingLevel>,
-    token: Option<ProgressToken>,
-    last_progress: Option<f64>,
-    /// How many calls of ours were made within it and are open.
-    nested: u32,
-    /// Whether it was cancelled: nothing more is said about it.
-    cancelled: bool,
-    /// What its answer changes here.
-    pub(super) effect: Effect,
-}
-
-/// What a request means to the connection itself.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Effect {
-    /// Nothing.
-    None,
-    /// It may be answered with a question.
-    MayRequireInput,
-    /// Its result subscribes to a resource.
-    Subscribe(String),
-    /// Its result ends such a subscription.
-    Unsubscribe(String),
-    /// It is a subscription itself.
-    Listen(SubscriptionFilter),
-}
-
-impl Request {
-    pub(super) fn may_require_input(&self) -> bool {
-        self.version.era() == Era::Modern && self.effect == Effect::MayRequireInput
-    }
-}
-
-impl Requests {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self {
-            open: BTreeMap::new(),
-            by_wire: BTreeMap::new(),
-            subscriptions: 0,
-            parked: VecDeque::new(),
-            parked_bytes: 0,
-            next: 0,
-            limit: limits.inbound_requests,
-            subscription_limit: limits.subscriptions,
-            parked_limit: limits.events,
-        }
-    }
-
-    /// Whether nothing is in work. A subscription is no work.
-    pub(super) fn is_idle(&self) -> bool {
-        self.open.len() == self.subscriptions && self.parked.is_empty()
-    }
-
-    /// Whether no further request can be taken, not even to wait for a place.
-    pub(super) fn is_full(&self) -> bool {
-        self.has_no_place() && self.parked_bytes > self.parked_limit
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.parked_bytes
-    }
-
-    fn has_no_place(&self) -> bool {
-        self.open.len() - self.subscriptions >= self.limit
-    }
-
-    /// One that can still be answered.
-    pub(super) fn live(&self, id: InboundId) -> Option<&Request> {
-        self.open.get(&id).filter(|request| !request.cancelled)
-    }
-
-    /// Whether it can still be answered.
-    pub(super) fn is_live(&self, id: InboundId) -> bool {
-        self.live(id).is_some()
-    }
-
-    pub(super) fn origin(&self, id: InboundId) -> Origin {
-        self.open.get(&id).map_or(Origin::STREAM, |request| request.origin)
-    }
-
-    pub(super) fn version(&self, id: InboundId) -> Option<ProtocolVersion> {
-        self.open.get(&id).map(|request| request.version)
-    }
-
-    pub(super) fn log_level(&self, id: InboundId) -> Option<LoggingLevel> {
-        self.open.get(&id)?.log_level
-    }
-
-    pub(super) fn nest(&mut self, id: InboundId) {
-        if let Some(request) = self.open.get_mut(&id) {
-            request.nested += 1;
-        }
-    }
-
-    pub(super) fn unnest(&mut self, id: InboundId) {
-        if let Some(request) = self.open.get_mut(&id) {
-            request.nested = request.nested.saturating_sub(1);
-        }
-    }
-
-    pub(super) fn release(&mut self, id: InboundId) {
-        if self.open.get(&id).is_some_and(|request| request.cancelled) {
-            self.remove(id);
-        }
-    }
-
-    /// Forgets everything; returns those that somebody still works on, oldest first.
-    pub(super) fn end_all(&mut self) -> Vec<InboundId> {
-        self.by_wire.clear();
-        self.parked.clear();
-        self.parked_bytes = 0;
-        self.subscriptions = 0;
-        let open = core::mem::take(&mut self.open);
-        open.into_iter().filter(|(_, request)| !request.cancelled).map(|(id, _)| id).collect()
-    }
-
-    fn uses(&self, key: &(Origin, RequestId)) -> bool {
-        self.by_wire.contains_key(key) || self.parked_at(key.0, &key.1).is_some()
-    }
-
-    fn parked_at(&self, origin: Origin, wire: &RequestId) -> Option<usize> {
-        self.parked.iter().position(|parked| parked.origin == origin && parked.message.id() == Some(wire))
-    }
-
-    fn unpark(&mut self, at: usize) -> Option<Parked> {
-        let parked = self.parked.remove(at)?;
-        self.parked_bytes -= parked.message.size();
-        Some(parked)
-    }
-
-    fn add(&mut self, request: Request) -> InboundId {
-        let id = InboundId(self.next);
-        self.next += 1;
-        self.subscriptions += usize::from(matches!(request.effect, Effect::Listen(_)));
-        self.by_wire.insert((request.origin, request.wire.clone()), id);
-        self.open.insert(id, request);
-        id
-    }
-
-    fn remove(&mut self, id: InboundId) -> Option<Request> {
-        let request = self.open.remove(&id)?;
-        self.subscriptions -= usize::from(matches!(request.effect, Effect::Listen(_)));
-        Some(request)
-    }
-
-    /// Whether at least one of them waits for an answer.
-    fn any_live(&self) -> bool {
-        !self.by_wire.is_empty()
-    }
-}
 
 /// What comes in.
 impl Connection {
@@ -239,6 +52,7 @@ impl Connection {
         }
         let (terms, token) = self.admit(&message)?;
         let (asked, version) = (message.method(), terms.version);
+        self.check_extension(asked, version, terms.peer.as_deref())?;
         let own = match (asked, version.era()) {
             ("ping", Era::Legacy) => Some(Body::empty_result()),
             ("initialize", Era::Legacy) if self.is_server() => Some(self.on_initialize(&message)?),
@@ -286,7 +100,8 @@ impl Connection {
     fn take_on(&mut self, parked: Parked) -> Result<(), ErrorObject> {
         let Parked { origin, message, terms: Terms { version, peer, log_level }, token } = parked;
         let Some(wire) = message.id().cloned() else { return Ok(()) };
-        let effect = self.effect_of(&message, version)?;
+        let effect = self.effect_of(&message, version, peer.as_deref())?;
+        let may_be_task = self.may_be_task(&message, version, peer.as_deref());
         let meta = Box::new(RequestMeta {
             era: version.era(),
             version,
@@ -305,8 +120,10 @@ impl Connection {
             log_level: log_level.filter(|_| !is_listen),
             token: token.filter(|_| !is_listen),
             last_progress: None,
+            waiting_progress: None,
             nested: 0,
             cancelled: false,
+            may_be_task,
             effect,
         };
         let id = self.requests.add(request);
@@ -318,7 +135,12 @@ impl Connection {
         Ok(())
     }
 
-    fn effect_of(&self, message: &Message, version: ProtocolVersion) -> Result<Effect, ErrorObject> {
+    fn effect_of(
+        &self,
+        message: &Message,
+        version: ProtocolVersion,
+        peer: Option<&Peer>,
+    ) -> Result<Effect, ErrorObject> {
         let uri = || message.uri().map(String::from);
         Ok(match message.method() {
             method if MAY_REQUIRE_INPUT.contains(&method) => Effect::MayRequireInput,
@@ -334,6 +156,7 @@ impl Connection {
                 {
                     return Err(retryable("too many subscriptions, or too many URIs in one".into()));
                 }
+                self.check_filter(&params.notifications, peer)?;
                 Effect::Listen(params.notifications)
             }
             _ => Effect::None,
@@ -356,6 +179,10 @@ impl Connection {
         match message.method() {
             "notifications/cancelled" => self.on_cancelled(&message),
             "notifications/progress" => self.on_progress(message),
+            "notifications/tasks/status" if self.lifecycle.phase == Phase::Operating => {
+                self.note_task_status(&message);
+                self.events.push(Event::Notification { related: None, message });
+            }
             "notifications/initialized" if self.is_server() && self.lifecycle.phase != Phase::AwaitingInitialize => {
                 self.on_initialized();
             }
@@ -395,6 +222,7 @@ impl Connection {
         };
         let Some(request) = self.requests.open.get_mut(&id) else { return };
         request.cancelled = true;
+        self.stats.dropped += u64::from(request.waiting_progress.take().is_some());
         let (nested, is_subscription) = (request.nested, matches!(request.effect, Effect::Listen(_)));
         self.stats.dropped += self.output.drop_within(id) as u64;
         self.changes.end(id);
@@ -412,35 +240,6 @@ impl Connection {
 
 /// What goes out.
 impl Connection {
-    pub(super) fn send_progress(&mut self, id: InboundId, progress: Progress) -> Result<(), RespondError> {
-        let is_full = self.output.is_full();
-        let request = self.requests.open.get_mut(&id).filter(|request| !request.cancelled).ok_or(RespondError::Gone)?;
-        if !progress.progress.is_finite() || request.last_progress.is_some_and(|last| progress.progress <= last) {
-            return Err(RespondError::ProgressNotRising);
-        }
-        request.last_progress = Some(progress.progress);
-        let Some(token) = request.token.clone() else { return Ok(()) };
-        let (origin, rules) = (request.origin, request.version.rules());
-        if is_full {
-            self.stats.dropped += 1;
-            return Ok(());
-        }
-        let mut params = ProgressParams::new(token, progress.progress);
-        params.total = progress.total.filter(|total| total.is_finite());
-        params.message = progress.message.filter(|_| rules.progress_message);
-        let fits = |body: &Body| body.finished_len(&Tail::default(), None) <= self.limits.frame;
-        let mut body = Body::new("notifications/progress", &params).ok();
-        if !body.as_ref().is_some_and(fits) {
-            params.message = None;
-            body = Body::new("notifications/progress", &params).ok().filter(fits);
-        }
-        match body {
-            Some(body) => self.transmit(origin, About::Within(id), body.finish(&Tail::default(), None)),
-            None => self.stats.dropped += 1,
-        }
-        Ok(())
-    }
-
     pub(super) fn send_result(
         &mut self,
         id: InboundId,
@@ -458,11 +257,22 @@ impl Connection {
         }
         let kind = match (kind, request.version.rules().result_type) {
             (ResultKind::Complete, _) => "complete",
-            (ResultKind::Other(kind), true) => kind,
+            (ResultKind::Other(kind), true) if !is_of_the_protocol(kind) => kind,
             (ResultKind::InputRequired, _) if request.may_require_input() => "input_required",
+            (ResultKind::Task, _) if request.may_be_task => "task",
             _ => return Err(RespondError::NotInThisRevision),
         };
-        self.send_finished(id, kind, body, Tail::default(), meta)
+        // Taken before it is answered: in 2025-11-25 the progress of a task goes on after this.
+        let is_legacy_task = kind == "task" && request.version.era() == Era::Legacy;
+        let reporting = self.requests.open.get_mut(&id).filter(|_| is_legacy_task).map(|request| {
+            let waiting_progress = request.waiting_progress.take();
+            Request { waiting_progress, ..request.clone() }
+        });
+        self.send_finished(id, kind, body, Tail::default(), meta)?;
+        if let Some(task) = reporting {
+            self.requests.keep_task(id, task);
+        }
+        Ok(())
     }
 
     /// Sends a result of this kind with what the core adds to it.
@@ -539,6 +349,7 @@ impl Connection {
     fn take_request(&mut self, id: InboundId) -> Result<(Origin, RequestId), RespondError> {
         let request = self.requests.remove(id).ok_or(RespondError::Gone)?;
         self.changes.end(id);
+        self.stats.dropped += u64::from(request.waiting_progress.is_some());
         if request.cancelled {
             return Err(RespondError::Gone);
         }
@@ -556,6 +367,11 @@ impl Connection {
             self.calls.resume(self.now);
         }
     }
+}
+
+/// Whether a result type is one of the protocol's own, which have kinds of their own.
+fn is_of_the_protocol(kind: &str) -> bool {
+    ProtocolVersion::V2026_07_28.has_variant(Union::ResultType, kind).is_some()
 }
 
 /// The error for a request that may be sent again.

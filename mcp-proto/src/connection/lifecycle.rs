@@ -41,9 +41,12 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use super::calls::Purpose;
-use super::error::{CloseReason, RequestError, Rule, TimedOut};
+use super::error::{CloseReason, RequestError, Rule};
 use super::event::{About, CallOptions, Deadlines, Event, Origin, Peer, PeerCapabilities};
+use super::mismatch::handshake_failed;
 use super::{Connection, Side};
 use crate::jsonrpc::{Body, ErrorCode, ErrorObject, Message, Tail};
 use crate::model::{
@@ -52,18 +55,19 @@ use crate::model::{
 };
 
 /// Where the connection stands.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Lifecycle {
     pub(super) phase: Phase,
     /// Set when the phase reaches `AwaitingInitialized` or `Operating`.
     pub(super) version: Option<ProtocolVersion>,
+    #[serde(with = "super::freeze::peer")]
     pub(super) peer: Option<Arc<Peer>>,
     /// What the client chose by `logging/setLevel`.
     pub(super) log_level: Option<LoggingLevel>,
     probe: Probe,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// Client: `server/discover` is under way.
     Probing,
@@ -79,13 +83,14 @@ pub(super) enum Phase {
 }
 
 /// What the client's probe has brought.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Probe {
     /// How many were sent.
     sent: u32,
     /// The wire id of one that timed out: its answer may still come.
     late: Option<i64>,
     /// A late answer that was modern.
+    #[serde(with = "super::freeze::kept")]
     kept: Option<(ProtocolVersion, Arc<Peer>)>,
 }
 
@@ -93,9 +98,10 @@ struct Probe {
 const PROBES: u32 = 3;
 
 /// Whose terms a request of the peer is served on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Terms {
     pub(super) version: ProtocolVersion,
+    #[serde(with = "super::freeze::peer")]
     pub(super) peer: Option<Arc<Peer>>,
     pub(super) log_level: Option<LoggingLevel>,
 }
@@ -236,11 +242,6 @@ impl Connection {
         let ours = self.versions();
         theirs.iter().filter_map(|version| version.parse().ok()).filter(|version| ours.contains(version)).max()
     }
-
-    fn incompatible(&self, why: &str) -> CloseReason {
-        let ours = self.versions().iter().map(|version| version.as_str()).collect::<Vec<_>>();
-        CloseReason::Incompatible(format!("{why}; we speak {}", ours.join(", ")))
-    }
 }
 
 /// The server's half.
@@ -369,20 +370,6 @@ impl Connection {
     pub(super) fn speaks_modern(&self) -> bool {
         self.newest(Era::Modern).is_some()
     }
-
-    /// The error for a request without a revision where there is only the modern era.
-    fn not_modern(&self, message: &Message) -> ErrorObject {
-        if message.method() != "initialize" {
-            return ErrorObject::invalid_params(format!("_meta lacks {:?}", meta_key::PROTOCOL_VERSION));
-        }
-        let asked = message.params().decode::<InitializeParams>().map(|params| params.protocol_version);
-        self.unsupported(&asked.unwrap_or_default())
-    }
-
-    fn unsupported(&self, asked: &str) -> ErrorObject {
-        let ours = self.versions().iter().map(ToString::to_string).collect::<Vec<_>>();
-        ErrorObject::unsupported_protocol_version(ours, asked.chars().take(100).collect::<String>())
-    }
 }
 
 impl Connection {
@@ -393,7 +380,7 @@ impl Connection {
         self.events.push(Event::Ready { era: version.era(), version, peer });
     }
 
-    fn versions(&self) -> &[ProtocolVersion] {
+    pub(super) fn versions(&self) -> &[ProtocolVersion] {
         match &self.side {
             Side::Client(config) => &config.versions,
             Side::Server(config) => &config.versions,
@@ -402,14 +389,5 @@ impl Connection {
 
     fn newest(&self, era: Era) -> Option<ProtocolVersion> {
         self.versions().iter().copied().filter(|version| version.era() == era).max()
-    }
-}
-
-fn handshake_failed(method: &str, error: RequestError) -> CloseReason {
-    match error {
-        RequestError::Rpc(error) => CloseReason::HandshakeRefused(error),
-        RequestError::TimedOut(TimedOut::Idle(after) | TimedOut::Cap(after)) => CloseReason::HandshakeTimedOut(after),
-        RequestError::Closed(reason) => reason,
-        error => CloseReason::Incompatible(format!("the answer to {method} cannot be read: {error}")),
     }
 }

@@ -5,15 +5,22 @@ mod config;
 mod end;
 mod error;
 mod event;
+mod extension;
 mod faults;
+mod freeze;
 mod inbound;
 mod lifecycle;
 mod logging;
+mod mismatch;
 mod outbound;
+mod progress;
 mod queue;
+mod requests;
+mod reserved;
 mod rounds;
 mod stats;
 mod subscription;
+mod task;
 mod timer;
 
 use alloc::collections::BTreeMap;
@@ -25,15 +32,17 @@ use core::time::Duration;
 pub use config::{ClientConfig, Limits, ServerConfig};
 pub use error::{CloseReason, RequestError, RespondError, Rule, SendError, TimedOut, Why};
 pub use event::{
-    About, CallOptions, Change, Deadlines, Event, InboundId, InputRequired, Meta, Origin, OutboundId, Peer,
+    About, Attachment, CallOptions, Change, Deadlines, Event, InboundId, InputRequired, Meta, Origin, OutboundId, Peer,
     PeerCapabilities, RequestMeta, ResultKind, Rounds, Scope, Start, Transmit, Wanted,
 };
+pub use extension::Extension;
+pub use freeze::{FreezeError, ThawError};
 pub use stats::Stats;
 
 use self::calls::Calls;
-use self::inbound::Requests;
 use self::lifecycle::Lifecycle;
 use self::queue::{Events, Output};
+use self::requests::Requests;
 use self::subscription::Changes;
 use self::timer::{Timer, Timers};
 use crate::Timestamp;
@@ -158,7 +167,7 @@ impl Connection {
             now,
             lifecycle: Lifecycle::default(),
             lines: LineBuffer::new(limits.frame),
-            calls: Calls::new(limits.outbound_requests),
+            calls: Calls::new(&limits),
             requests: Requests::new(&limits),
             changes: Changes::default(),
             output: Output::new(limits.output),
@@ -368,7 +377,8 @@ impl Connection {
         sent
     }
 
-    /// The handler of a cancelled request has ended: its slot is free. Ignored for a request that is still to be answered.
+    /// The handler of a cancelled request has ended: its slot is free. Or a task has ended: its progress is over. Ignored for
+    /// a request that is still to be answered.
     pub fn release(&mut self, now: Timestamp, id: InboundId) {
         self.advance(now);
         self.requests.release(id);
@@ -495,14 +505,6 @@ impl Connection {
 
     fn is_server(&self) -> bool {
         matches!(self.side, Side::Server(_))
-    }
-
-    fn transmit(&mut self, origin: Origin, about: About, frame: Vec<u8>) {
-        if self.closed {
-            // The last broken rule closed the connection; its answer is not sent any more.
-            return;
-        }
-        self.output.push(Transmit { origin, about, last: false, frame });
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::calls::{Again, Purpose, Step};
-use super::error::{CloseReason, RequestError, Rule, SendError, Why};
+use super::error::{CloseReason, RequestError, SendError, Why};
 use super::event::{
     About, CallOptions, Event, InboundId, Meta, Origin, OutboundId, PeerCapabilities, ResultKind, Rounds, Scope, Wanted,
 };
@@ -12,7 +12,8 @@ use super::lifecycle::Phase;
 use super::{Connection, Side};
 use crate::jsonrpc::{Body, Fault, Kind, Message, RequestId, Tail};
 use crate::model::{
-    CancelledParams, Era, MAY_REQUIRE_INPUT, Progress, ProgressParams, ProtocolVersion, Sender, meta_key, method_rule,
+    CancelledParams, Capability, Era, INPUT_REQUESTS, InputRequest, MAY_REQUIRE_INPUT, ProtocolVersion, Sender,
+    meta_key, method_rule,
 };
 
 /// What only the core sends.
@@ -64,6 +65,11 @@ impl Connection {
         let may_be_asked =
             version.is_some_and(|version| version.era() == Era::Modern) && MAY_REQUIRE_INPUT.contains(&body.method());
         let is_listen = body.method() == "subscriptions/listen";
+        let may_become_task = match version.map(ProtocolVersion::era) {
+            Some(Era::Modern) => body.method() == "tools/call",
+            _ => self.may_ask_task(&body),
+        };
+        let attachment = options.attachment;
         let returns_questions = may_be_asked && options.rounds == Rounds::Return;
         let again = (may_be_asked && !returns_questions).then(|| {
             let (body, options) = (body.clone(), options.clone());
@@ -78,8 +84,9 @@ impl Connection {
             call.again = again;
             call.returns_questions = returns_questions;
             call.is_listen = is_listen;
+            call.may_become_task = may_become_task;
         }
-        self.transmit(Origin::STREAM, About::Call(id), frame);
+        self.transmit_with(Origin::STREAM, About::Call(id), attachment, frame);
         Ok(id)
     }
 
@@ -132,7 +139,12 @@ impl Connection {
         if self.output.is_full() {
             return Err(self.not_sent(Why::Full, body));
         }
-        let tail = Tail::meta(meta.as_ref(), None);
+        let subscription = within.and_then(|id| self.requests.subscription(id));
+        let tail = Tail::default().with_meta(meta.as_ref(), |keys| {
+            if let Some(wire) = subscription {
+                keys.put_id(meta_key::SUBSCRIPTION_ID, wire);
+            }
+        });
         let frame = match body.finish_within(self.limits.frame, &tail, None) {
             Ok(frame) => frame,
             Err(body) => return Err(self.not_sent(Why::TooLarge, body)),
@@ -178,13 +190,21 @@ impl Connection {
         if self.lifecycle.phase != Phase::Operating && !may_ping {
             return Err(Why::NotReady);
         }
+        if let Some((extension, sender)) = self.extension_of(body.method()) {
+            if !self.is_ours(sender) {
+                return Err(Why::NotInThisRevision);
+            }
+            if self.peer().is_some_and(|peer| !peer.has_extension(&extension.id)) {
+                return Err(Why::PeerLacks);
+            }
+        }
         if let Some(rule) = self.version().and_then(|version| method_rule(body.method(), version)) {
             let rule = rule.map_err(|_| Why::NotInThisRevision)?;
             if !self.is_ours(rule.sender) {
                 return Err(Why::NotInThisRevision);
             }
             let offers = self.peer().is_none_or(|peer| match &peer.capabilities {
-                PeerCapabilities::Client(offered) => offered.offers(rule.needs),
+                PeerCapabilities::Client(offered) => offered.offers(rule.needs) && offered.offers(part_of(body)),
                 PeerCapabilities::Server(offered) => offered.offers(rule.needs),
             });
             if !offers {
@@ -196,6 +216,10 @@ impl Connection {
 
     fn may_notify(&self, body: &Body, within: Option<InboundId>) -> Result<(), Why> {
         let asker = within.and_then(|id| self.requests.version(id));
+        if within.is_some_and(|id| self.requests.subscription(id).is_some() && !self.changes.is_granted(id)) {
+            // The acknowledgement is the first thing that is told on a subscription.
+            return Err(Why::NotReady);
+        }
         match self.lifecycle.phase {
             Phase::Operating => {}
             _ if asker.is_some_and(|version| version.era() == Era::Modern) => {}
@@ -221,7 +245,7 @@ impl Connection {
         }
     }
 
-    fn is_ours(&self, sender: Sender) -> bool {
+    pub(super) fn is_ours(&self, sender: Sender) -> bool {
         match sender {
             Sender::Both => true,
             Sender::Client => !self.is_server(),
@@ -230,11 +254,23 @@ impl Connection {
     }
 }
 
+/// What a question to a client needs beyond the capability of its method: the mode of an elicitation, the tools of a sampling.
+/// One that cannot be read is for the client to refuse.
+fn part_of(body: &Body) -> Capability {
+    if !INPUT_REQUESTS.iter().any(|(method, _)| *method == body.method()) {
+        return Capability::None;
+    }
+    let question = serde_json::from_str::<InputRequest>(&body.as_input_request());
+    question.ok().and_then(|question| question.needs()).unwrap_or(Capability::None)
+}
+
 /// Answers, progress, and other ends.
 impl Connection {
     pub(super) fn on_response(&mut self, message: Message) {
         let Some(id) = message.id().and_then(|id| self.call_of(id)) else {
-            if !self.on_late_discovery(&message) {
+            if !self.on_late_discovery(&message)
+                && let Some(message) = self.route(message)
+            {
                 self.stats.strays += 1;
                 self.events.push(Event::Stray { message });
             }
@@ -250,7 +286,7 @@ impl Connection {
             };
             return self.end_call(id, Err(error));
         }
-        match self.result_kind(&message) {
+        match self.result_kind(id, &message) {
             Ok(ResultKind::InputRequired) => self.on_input_required(id, message),
             Ok(kind) => self.end_call(id, Ok((kind, message))),
             Err(fault) => self.end_call(id, Err(RequestError::InvalidResult(fault))),
@@ -258,14 +294,18 @@ impl Connection {
     }
 
     /// What a result is. In the legacy era every result is complete, whatever it says of itself.
-    fn result_kind(&self, message: &Message) -> Result<ResultKind, Fault> {
+    fn result_kind(&mut self, id: OutboundId, message: &Message) -> Result<ResultKind, Fault> {
         let (Side::Client(config), Some(Era::Modern)) = (&self.side, self.era()) else {
-            return Ok(ResultKind::Complete);
+            let may_be_task = self.calls.open.get(&id).is_some_and(|call| call.may_become_task);
+            return Ok(if may_be_task { self.task_result_kind(id, message) } else { ResultKind::Complete });
         };
+        let is_known =
+            |name: &str| config.extensions.iter().any(|it| it.result_types.iter().any(|known| known == name));
         Ok(match message.result_type() {
             None | Some("complete") => ResultKind::Complete,
             Some("input_required") => ResultKind::InputRequired,
-            Some(other) if config.result_types.iter().any(|known| known == other) => ResultKind::Other(other.into()),
+            Some("task") => return self.extension_task_kind(id),
+            Some(other) if is_known(other) => ResultKind::Other(other.into()),
             Some(_) => return Err(Fault::BadResultMember("resultType")),
         })
     }
@@ -274,25 +314,6 @@ impl Connection {
         if let Some(id) = message.id().and_then(|id| self.call_of(id)) {
             self.end_call(id, Err(RequestError::InvalidResult(fault)));
         }
-    }
-
-    pub(super) fn on_progress(&mut self, message: Message) {
-        let Ok(params) = message.params().decode::<ProgressParams>() else {
-            return self.misbehaved(Rule::BadNotification(Fault::BadParams), message.text());
-        };
-        let call = self.call_of(&params.progress_token.0).and_then(|id| Some((id, self.calls.open.get_mut(&id)?)));
-        let Some((id, call)) = call.filter(|(_, call)| call.wants_progress == Wanted::Yes) else {
-            self.stats.strays += 1;
-            self.events.push(Event::Stray { message });
-            return;
-        };
-        if !params.progress.is_finite() || call.last_progress.is_some_and(|last| params.progress <= last) {
-            return self.misbehaved(Rule::ProgressNotRising, message.text());
-        }
-        call.last_progress = Some(params.progress);
-        call.hear(self.now);
-        let progress = Progress { progress: params.progress, total: params.total, message: params.message };
-        self.events.push(Event::Progress { id, progress });
     }
 
     pub(super) fn expire_calls(&mut self) {
@@ -309,7 +330,10 @@ impl Connection {
 
     /// Ends a call from our side: tells the peer, unless the request has not left yet or is `initialize`.
     pub(super) fn abandon_call(&mut self, id: OutboundId, reason: &str, error: RequestError) {
-        let Some(call) = self.calls.open.get(&id) else { return };
+        let Some(call) = self.calls.open.get(&id) else {
+            // Of a call that has become a task only its progress is left.
+            return self.calls.tasks.retain(|_, task| task.call != id);
+        };
         // `initialize` is never cancelled, and a probe that was given up may still be answered to some use.
         if call.purpose == Purpose::Application && call.is_on_wire() && !self.output.take_back(id) {
             let mut params = CancelledParams::new();

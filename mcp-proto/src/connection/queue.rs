@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
+use super::Connection;
 use super::error::RequestError;
-use super::event::{About, Event, InboundId, Origin, OutboundId, Transmit};
+use super::event::{About, Attachment, Event, InboundId, Origin, OutboundId, Transmit};
 
 /// Frames that the transport has not taken yet.
 #[derive(Clone, Debug)]
@@ -119,6 +120,26 @@ impl Output {
             drained += 1;
         }
         drained
+    }
+}
+
+impl Connection {
+    pub(super) fn transmit(&mut self, origin: Origin, about: About, frame: Vec<u8>) {
+        self.transmit_with(origin, about, None, frame);
+    }
+
+    pub(super) fn transmit_with(
+        &mut self,
+        origin: Origin,
+        about: About,
+        attachment: Option<Attachment>,
+        frame: Vec<u8>,
+    ) {
+        if self.closed {
+            // The last broken rule closed the connection; its answer is not sent any more.
+            return;
+        }
+        self.output.push(Transmit { origin, about, last: false, attachment, frame });
     }
 }
 

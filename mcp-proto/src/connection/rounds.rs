@@ -6,6 +6,7 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Connection;
@@ -135,7 +136,7 @@ impl Connection {
         let tail = self.request_tail(tail, self.version(), &options, &wire);
         self.calls.find_earliest();
         match body.finish_within(self.limits.frame, &tail, Some(&wire)) {
-            Ok(frame) => self.transmit(Origin::STREAM, About::Call(id), frame),
+            Ok(frame) => self.transmit_with(Origin::STREAM, About::Call(id), options.attachment, frame),
             Err(_) => self.end_call(id, Err(RequestError::TooLarge)),
         }
     }
@@ -153,6 +154,7 @@ impl Connection {
             return Err(RespondError::PeerLacks);
         };
         let mut questions = String::from("{");
+        let mut lacking = Vec::new();
         for (key, body) in &input.requests {
             let question = body.as_input_request();
             let needs = serde_json::from_str::<InputRequest>(&question).ok().and_then(|request| request.needs());
@@ -161,9 +163,7 @@ impl Connection {
                 return Err(RespondError::NotInThisRevision);
             };
             if !offered.offers(needs) {
-                let error = ErrorObject::missing_client_capability(ClientCapabilities::of(needs));
-                self.send_error(id, &error)?;
-                return Err(RespondError::PeerLacks);
+                lacking.push(needs);
             }
             if questions.len() > 1 {
                 questions.push(',');
@@ -171,6 +171,12 @@ impl Connection {
             questions.push_str(&serde_json::Value::from(key.as_str()).to_string());
             questions.push(':');
             questions.push_str(&question);
+        }
+        if !lacking.is_empty() {
+            // All at once, so that a client that declares what it lacks is not refused again for the next one.
+            let lacking = ClientCapabilities::of_all(lacking);
+            self.send_error(id, &ErrorObject::missing_client_capability(lacking))?;
+            return Err(RespondError::PeerLacks);
         }
         questions.push('}');
         let mut tail = Tail::default();

@@ -1,7 +1,9 @@
 //! Counters: what a connection has seen, for operators and tests.
 
+use serde::{Deserialize, Serialize};
+
 /// Counts since the connection began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Messages read, malformed ones included.

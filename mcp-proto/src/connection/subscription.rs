@@ -8,10 +8,12 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::RespondError;
 use super::event::{About, Change, Event, InboundId, Origin, OutboundId};
-use super::inbound::Effect;
 use super::lifecycle::Phase;
+use super::requests::Effect;
 use super::{Connection, Side};
 use crate::jsonrpc::{Body, Message, RequestId, Tail};
 use crate::model::{
@@ -19,7 +21,7 @@ use crate::model::{
 };
 
 /// What is subscribed to on this connection, and what has changed of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Changes {
     /// Opened by `subscriptions/listen`, with what was granted.
     listens: BTreeMap<InboundId, Listen>,
@@ -29,7 +31,7 @@ pub(super) struct Changes {
     uris: BTreeSet<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Listen {
     wire: RequestId,
     origin: Origin,
@@ -38,7 +40,7 @@ struct Listen {
 }
 
 /// What has changed and was not told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Pending {
     tools: bool,
     prompts: bool,
@@ -74,6 +76,11 @@ impl Pending {
 }
 
 impl Changes {
+    /// Whether the request is a subscription that was granted.
+    pub(super) fn is_granted(&self, id: InboundId) -> bool {
+        self.listens.contains_key(&id)
+    }
+
     /// Forgets a subscription, if the request was one.
     pub(super) fn end(&mut self, id: InboundId) {
         self.listens.remove(&id);
@@ -91,7 +98,7 @@ impl Connection {
         if self.changes.listens.contains_key(&id) {
             return Err(RespondError::Gone);
         }
-        let granted = asked.intersection(granted);
+        let granted = self.grant_of(asked, granted);
         let (wire, origin) = (request.wire.clone(), request.origin);
         if let Ok(body) =
             Body::new("notifications/subscriptions/acknowledged", &AcknowledgedParams::new(granted.clone()))
@@ -154,6 +161,7 @@ impl Connection {
                     origin: listen.origin,
                     about: About::Within(*id),
                     last: false,
+                    attachment: None,
                     frame,
                 });
             }

@@ -1,5 +1,7 @@
 //! The deadlines of a connection that are not a call's.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Timestamp;
 
 /// Why a connection wants to be woken.
@@ -16,7 +18,7 @@ impl Timer {
 }
 
 /// One slot per kind of timer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Timers([Option<Timestamp>; Timer::ALL.len()]);
 
 impl Timers {

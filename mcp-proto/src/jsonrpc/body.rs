@@ -170,6 +170,23 @@ impl Body {
         self.level
     }
 
+    /// What it is made of, for freezing: the text so far, where the method stands in it, and the severity of a log message.
+    pub(crate) fn parts(&self) -> (&str, (usize, usize), Option<LoggingLevel>) {
+        // It is JSON, and so UTF-8.
+        let open = core::str::from_utf8(&self.open).unwrap_or_default();
+        (open, (self.method.start, self.method.end), self.level)
+    }
+
+    /// The same again.
+    pub(crate) fn from_parts((open, (start, end), level): (String, (usize, usize), Option<LoggingLevel>)) -> Self {
+        Self { open: open.into_bytes(), method: start..end, level }
+    }
+
+    /// Whether the text so far has this in it, wherever.
+    pub(crate) fn contains(&self, needle: &str) -> bool {
+        memchr::memmem::find(&self.open, needle.as_bytes()).is_some()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.open.len()
     }

@@ -11,7 +11,7 @@ use super::id::RequestId;
 use super::salvage::Salvage;
 use super::scan::{self, Elements, Fault, Spans};
 use super::text::{Span, Text};
-use crate::connection::Limits;
+use crate::connection::{Attachment, Limits};
 use crate::line::Line;
 
 /// One inbound JSON-RPC message, scanned once.
@@ -47,6 +47,7 @@ pub struct Message {
     result_type: Text,
     input_requests: Span,
     request_state: Span,
+    attachment: Option<Attachment>,
     malformed: Option<Box<Malformed>>,
 }
 
@@ -102,6 +103,17 @@ impl Message {
             Line::Whole(bytes) => Self::scan(bytes, limits),
             Line::TooLong(oversize) => Self::salvaged(&oversize.salvage, "", Fault::TooLong(oversize.bytes)),
         }
+    }
+
+    /// The same message with what the driver knows about it; see [`Attachment`].
+    #[must_use]
+    pub fn attach(self, attachment: Attachment) -> Self {
+        Self { attachment: Some(attachment), ..self }
+    }
+
+    /// What the driver knows about it.
+    pub fn attachment(&self) -> Option<Attachment> {
+        self.attachment
     }
 
     /// What it is.
@@ -272,6 +284,7 @@ impl Message {
             result_type,
             input_requests: spans.input_requests,
             request_state: spans.request_state,
+            attachment: None,
             malformed: None,
         })
     }
@@ -302,6 +315,7 @@ impl Message {
             result_type: Text::Absent,
             input_requests: Span::default(),
             request_state: Span::default(),
+            attachment: None,
             malformed: Some(Box::new(Malformed {
                 fault,
                 echo,

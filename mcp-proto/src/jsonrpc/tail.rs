@@ -16,6 +16,7 @@ pub(crate) struct Tail(Vec<u8>);
 
 impl Tail {
     /// A `_meta` object with the user's keys and a progress token; nothing at all when both are missing.
+    #[cfg(test)]
     pub(crate) fn meta(user: Option<&Map<String, Value>>, token: Option<&RequestId>) -> Self {
         Self::default().with_meta(user, |meta| {
             if let Some(token) = token {

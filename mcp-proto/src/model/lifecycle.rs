@@ -40,6 +40,16 @@ wire_struct! {
     }
 }
 
+impl Icon {
+    /// Whether the source has a scheme that a client may load: `https`, `http` or `data`. Any other (`javascript`, `file`, ...) is
+    /// refused, and what is loaded is loaded without credentials.
+    #[must_use]
+    pub fn has_safe_source(&self) -> bool {
+        let scheme = self.src.split_once(':').map_or("", |(scheme, _)| scheme);
+        ["https", "http", "data"].iter().any(|safe| scheme.eq_ignore_ascii_case(safe))
+    }
+}
+
 wire_enum! {
     /// The background that an icon is drawn for.
     pub enum IconTheme {

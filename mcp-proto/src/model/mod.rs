@@ -23,6 +23,7 @@ mod resources;
 mod revisions;
 mod roots;
 mod sampling;
+mod sampling_tools;
 mod subscriptions;
 mod tasks;
 mod tasks_extension;
@@ -48,10 +49,11 @@ pub use resources::*;
 pub(crate) use revisions::method_rule;
 pub use revisions::{
     ArgumentFaults, CACHEABLE, Capability, ERRORS, ErrorRule, INPUT_REQUESTS, MAY_REQUIRE_INPUT, METHODS, MethodRule,
-    Rules, Sender, Union, UnreadableId, VARIANTS, VariantRule,
+    Rules, Sender, TasksRule, Union, UnreadableId, VARIANTS, VariantRule,
 };
 pub use roots::*;
 pub use sampling::*;
+pub use sampling_tools::*;
 pub use subscriptions::*;
 pub use tasks::*;
 pub use tasks_extension::*;

@@ -29,6 +29,8 @@ pub struct Rules {
     pub elicitation_id: bool,
     /// Whether every result says its `resultType`; the results of [`CACHEABLE`] then also say `ttlMs` and `cacheScope`.
     pub result_type: bool,
+    /// What requests that outlive their response look like.
+    pub tasks: TasksRule,
     /// Whether a line may hold an array of messages.
     pub batches: bool,
     /// The error about a resource that is not there.
@@ -44,6 +46,17 @@ pub enum ArgumentFaults {
     ProtocolError,
     /// As a tool result with `isError`, so that the model can correct itself.
     ToolResult,
+}
+
+/// What requests that outlive their response look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TasksRule {
+    /// There are none.
+    None,
+    /// A request asks for it, on either side; its progress goes on until the task ends.
+    Core,
+    /// The server decides, if both sides have declared the extension for tasks.
+    Extension,
 }
 
 /// How an error about a request without a readable id is written.
@@ -67,6 +80,7 @@ impl ProtocolVersion {
             sampling_arrays: false,
             elicitation_id: false,
             result_type: false,
+            tasks: TasksRule::None,
             batches: false,
             resource_not_found: ErrorCode::RESOURCE_NOT_FOUND,
             reserved_errors: None,
@@ -78,12 +92,14 @@ impl ProtocolVersion {
             unreadable_id: UnreadableId::Omitted,
             sampling_arrays: true,
             elicitation_id: true,
+            tasks: TasksRule::Core,
             ..C
         };
         const E: Rules = Rules {
             any_structured_content: true,
             elicitation_id: false,
             result_type: true,
+            tasks: TasksRule::Extension,
             resource_not_found: ErrorCode::INVALID_PARAMS,
             reserved_errors: Some((ErrorCode(-32099), ErrorCode(-32000))),
             ..D
@@ -432,6 +448,17 @@ impl ClientCapabilities {
         }
     }
 
+    /// The least that declares all of these, to tell a client what it lacks.
+    #[must_use]
+    pub fn of_all(capabilities: impl IntoIterator<Item = Capability>) -> Self {
+        let mut all = Value::Object(Map::new());
+        for capability in capabilities {
+            // Objects of objects and true always encode.
+            merge(&mut all, serde_json::to_value(Self::of(capability)).unwrap_or_default());
+        }
+        serde_json::from_value(all).unwrap_or_default()
+    }
+
     /// The least that declares this capability, to tell a client what it lacks. What only servers declare adds nothing.
     #[must_use]
     pub fn of(capability: Capability) -> Self {
@@ -466,5 +493,17 @@ impl ClientCapabilities {
             | Needs::Logging
             | Needs::Completions => Self::new(),
         }
+    }
+}
+
+/// Puts the members of one JSON object into another, and theirs into theirs.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
     }
 }

@@ -93,6 +93,34 @@ wire_struct! {
     }
 }
 
+/// What the hints say, the worst assumed of those that are missing. They are the server's word: not to be trusted unless the
+/// server is.
+impl ToolAnnotations {
+    /// Whether the tool changes nothing.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.read_only_hint == Some(true)
+    }
+
+    /// Whether it may destroy something.
+    #[must_use]
+    pub fn is_destructive(&self) -> bool {
+        !self.is_read_only() && self.destructive_hint != Some(false)
+    }
+
+    /// Whether the same call once more changes nothing more.
+    #[must_use]
+    pub fn is_idempotent(&self) -> bool {
+        self.is_read_only() || self.idempotent_hint == Some(true)
+    }
+
+    /// Whether it reaches into a world that is not closed.
+    #[must_use]
+    pub fn is_open_world(&self) -> bool {
+        self.open_world_hint != Some(false)
+    }
+}
+
 wire_struct! {
     /// The parameters of `tools/list`.
     #[derive(Default)]

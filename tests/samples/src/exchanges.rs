@@ -14,7 +14,7 @@ use mcp_proto::{
 use serde_json::{Map, json};
 
 use crate::pair::{NOW, Pair, Selves, Sent};
-use crate::parts::{Maker, URI, object};
+use crate::parts::{D, Maker, URI, object};
 use crate::{requests, results};
 
 /// The requests that the core asks or answers by itself.
@@ -56,7 +56,11 @@ fn selves(make: Maker, needs: Capability) -> Selves {
     let (client_capabilities, server_capabilities) = if make.full {
         (make.client_capabilities(), make.server_capabilities())
     } else {
-        (ClientCapabilities::of(needs), server_capabilities_of(needs))
+        // What a method needs, and both modes of a question to the person.
+        let modes = [Capability::ElicitationForm, Capability::ElicitationUrl];
+        let both = needs == Capability::Elicitation && make.version >= D;
+        let needed = [needs].into_iter().chain(modes.into_iter().filter(|_| both));
+        (ClientCapabilities::of_all(needed), server_capabilities_of(needs))
     };
     Selves {
         client: make.implementation("client"),
@@ -104,7 +108,14 @@ fn request(make: Maker, rule: &MethodRule, sender: Sender) -> Vec<Sent> {
     let mut sent = Vec::new();
     for number in 0..bodies.len().max(answers.len()) {
         let (body, (kind, answer)) = (&bodies[number % bodies.len()], &answers[number % answers.len()]);
-        let mut pair = pair(make, rule.needs);
+        let mut selves = selves(make, rule.needs);
+        if *kind == ResultKind::Task {
+            // Only between two sides that have the extension.
+            let extension = object(json!({ TASKS_EXTENSION: {} }));
+            selves.client_capabilities.extensions.get_or_insert_with(|| extension.clone());
+            selves.server_capabilities.extensions.get_or_insert(extension);
+        }
+        let mut pair = Pair::new(make.version, selves);
         ask(make, &mut pair, sender, body.clone());
         let id = pair.asked(other(sender)).unwrap_or_else(|| panic!("{body:?} did not arrive: {}", pair.events()));
         pair.side(other(sender))

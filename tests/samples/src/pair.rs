@@ -49,7 +49,6 @@ impl Pair {
         let mut client = ClientConfig::new(selves.client);
         client.capabilities = selves.client_capabilities;
         client.versions = vec![version];
-        client.result_types = vec!["task".into()];
         let mut server = ServerConfig::new(selves.server);
         server.capabilities = selves.server_capabilities;
         server.versions = vec![version];

@@ -21,7 +21,7 @@ fn body(result: &impl Serialize) -> Body {
 
 /// What an application gives to `respond`. Several, if the method has several shapes.
 pub(crate) fn results(make: Maker, method: &str) -> Vec<(ResultKind, Body)> {
-    let task_kind = ResultKind::Other("task".into());
+    let task_kind = ResultKind::Task;
     let mut results: Vec<(ResultKind, Body)> = Vec::new();
     let mut add = |body: Body| results.push((ResultKind::Complete, body));
     macro_rules! page {

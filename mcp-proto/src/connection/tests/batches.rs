@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{Node, result};
+use super::harness::{Node, initialize, result, server_config};
 use crate::connection::ResultKind;
 use crate::model::ProtocolVersion::{self, V2025_03_26};
 
@@ -36,6 +36,20 @@ fn each_request_of_a_batch_is_answered_by_itself() {
     ];
     assert_eq!(seen, expected);
     server.events();
+}
+
+/// basic/lifecycle (2025-03-26), Initialization: `initialize` MUST NOT be in a batch. Such an array is refused as a whole, and
+/// begins no session.
+#[test]
+fn a_batch_begins_no_session() {
+    let mut server = Node::server(server_config());
+    server.tell(&json!([initialize(&json!(1), "2025-03-26"), {"jsonrpc": "2.0", "id": 2, "method": "ping"}]));
+    let frames = server.frames();
+    assert_eq!(frames.len(), 1, "{frames:?}");
+    assert_eq!((&frames[0]["id"], &frames[0]["error"]["code"]), (&Value::Null, &json!(-32600)));
+    assert_eq!(server.conn.version(), None);
+    server.tell(&initialize(&json!(1), "2025-03-26"));
+    assert_eq!(server.frames()[0]["result"]["protocolVersion"], "2025-03-26");
 }
 
 /// JSON-RPC 2.0, section 6: an empty array is an invalid request, answered once; a batch of notifications not at all.

@@ -215,3 +215,35 @@ fn the_defaults_of_deadlines_are_the_documented_ones() {
     assert_eq!(Deadlines::default(), Deadlines::Call { idle: minutes(1), cap: minutes(10) });
     assert_eq!(Deadlines::PERSON, Deadlines::Call { idle: minutes(60), cap: minutes(60) });
 }
+
+/// "Servers MUST NOT send … a mode that the client has not declared", nor tools to a client without `sampling.tools`: also where
+/// the question is a request of its own.
+#[test]
+fn a_question_needs_its_part_of_the_capability() {
+    let by_url = json!({"mode": "url", "message": "m", "url": "https://x.example", "elicitationId": "e"});
+    let form = json!({"message": "m", "requestedSchema": {"type": "object", "properties": {}}});
+    let plain = json!({"messages": [], "maxTokens": 1});
+    let with_tools = json!({"messages": [], "maxTokens": 1, "tools": []});
+    for (method, params, capabilities, may) in [
+        ("elicitation/create", &by_url, json!({"elicitation": {}}), false),
+        ("elicitation/create", &by_url, json!({"elicitation": {"url": {}}}), true),
+        ("elicitation/create", &form, json!({"elicitation": {"url": {}}}), false),
+        ("elicitation/create", &form, json!({"elicitation": {}}), true),
+        ("sampling/createMessage", &with_tools, json!({"sampling": {}}), false),
+        ("sampling/createMessage", &with_tools, json!({"sampling": {"tools": {}}}), true),
+        ("sampling/createMessage", &plain, json!({"sampling": {}}), true),
+    ] {
+        let mut server = Node::server(server_config());
+        server.tell(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": {"name": "c", "version": "1"}}}));
+        server.tell(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        server.frames();
+        server.events();
+        let sent = server.request(&body(method, params), &CallOptions::default());
+        assert_eq!(
+            sent.map_err(|error| error.why).map(drop),
+            if may { Ok(()) } else { Err(Why::PeerLacks) },
+            "{method} {params}"
+        );
+    }
+}

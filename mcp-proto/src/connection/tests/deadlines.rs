@@ -1,5 +1,6 @@
 //! How long calls may take (specification: basic/lifecycle, Timeouts).
 
+use std::string::ToString;
 use std::time::Duration;
 use std::vec::Vec;
 
@@ -47,6 +48,14 @@ fn silence_ends_a_call_after_its_idle_deadline_and_not_before() {
     assert!(client.events().is_empty());
     client.wait(MILLI + SLACK);
     timed_out(&mut client, call, TimedOut::Idle(idle));
+}
+
+/// Whoever reads of it has to know which clock it was and how long it ran; and it does not look like an error of the peer.
+#[test]
+fn a_time_out_says_after_how_long() {
+    let (idle, cap) = (TimedOut::Idle(secs(5)), TimedOut::Cap(secs(90)));
+    assert_eq!(RequestError::TimedOut(idle).to_string(), "timed out: nothing heard for 5s");
+    assert_eq!(RequestError::TimedOut(cap).to_string(), "timed out: not finished after 90s");
 }
 
 /// By default a call has 60 s of silence and 10 min in all, whatever it is, on both sides.

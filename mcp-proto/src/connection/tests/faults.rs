@@ -194,6 +194,18 @@ fn an_integer_beyond_64_bits_is_echoed_verbatim() {
     }
 }
 
+/// basic/transports, stdio: messages are lines. A prefix with their length, as other protocols have it, is a line that is no message;
+/// what follows it is served.
+#[test]
+fn a_prefix_with_the_length_is_no_message() {
+    let mut server = Node::server_in(V2025_06_18, |_| {});
+    server.bytes(b"Content-Length: 39\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n");
+    let frames = server.frames();
+    assert_eq!((&frames[0]["error"]["code"], frames.len()), (&json!(-32700), 2));
+    assert_eq!(frames[1], json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
+    assert_eq!(server.broken_rules().len(), 1);
+}
+
 /// A line after a bad one is read from its start: the stream finds its way back at the next line end.
 #[test]
 fn the_stream_goes_on_at_the_next_line() {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::connection::{
     About, CallOptions, ClientConfig, CloseReason, Connection, Event, InboundId, Limits, OutboundId, RequestError,
-    RequestMeta, RespondError, ResultKind, Rule, Scope, SendError, ServerConfig, Start,
+    RequestMeta, RespondError, ResultKind, Rule, Scope, SendError, ServerConfig, Side, Start,
 };
 use crate::jsonrpc::{Body, ErrorObject, Kind, Message};
 use crate::model::{
@@ -149,8 +149,23 @@ impl Node {
             let _ = act(&mut twin, self.now);
             assert_eq!(format!("{twin:?}"), format!("{:?}", self.conn), "a clone behaves like the original");
         }
+        self.move_to_another_node();
         self.check();
         answer
+    }
+
+    /// Freezes and thaws the connection if this is a drained point, so that whatever a test does, it does to a moved one.
+    fn move_to_another_node(&mut self) {
+        let Ok(frozen) = self.conn.freeze() else { return };
+        let thawed = match &self.conn.side {
+            Side::Client(config) => Connection::thaw_client(Arc::clone(config), &frozen, self.now),
+            Side::Server(config) => Connection::thaw_server(Arc::clone(config), &frozen, self.now),
+        };
+        let thawed = thawed.unwrap();
+        // A line that was read keeps its storage; its bytes mean nothing any more.
+        self.conn.lines.begin_anew(self.conn.lines.at_start_if_between_lines().unwrap());
+        assert_eq!(format!("{thawed:?}"), format!("{:?}", self.conn), "nothing is lost on the way");
+        self.conn = thawed;
     }
 
     /// The bound of `Limits`: an unfinished line, the events, twice the output, and one message more in each queue.
@@ -392,6 +407,7 @@ pub(super) fn kind_of(event: &Event) -> &'static str {
         Event::Progress { .. } => "progress",
         Event::InputRequired { .. } => "input required",
         Event::Response { .. } => "response",
+        Event::Routed { .. } => "routed",
         Event::Stray { .. } => "stray",
         Event::Misbehaved { .. } => "misbehaved",
         Event::Writable => "writable",

@@ -37,13 +37,14 @@ fn the_defaults_are_the_documented_ones() {
         outbound_requests,
         subscriptions,
         subscribed_uris,
+        tasks,
         output,
         events,
         stall,
         drain,
         strikes,
     } = Limits::default();
-    assert_eq!((subscriptions, subscribed_uris), (1024, 1024));
+    assert_eq!((subscriptions, subscribed_uris, tasks), (1024, 1024, 1024));
     assert_eq!((frame, depth, inbound_requests, outbound_requests), (16 << 20, 128, 256, 1024));
     assert_eq!((output, events, stall, drain, strikes), (8 << 20, 8 << 20, secs(60), secs(30), 100));
 }
@@ -245,7 +246,7 @@ fn our_own_requests_are_bounded() {
     client.ask("ping", &json!({}));
 }
 
-/// `output`, once over: requests and notifications are `Full`; replies are not, progress and logs are dropped.
+/// `output`, once over: requests and notifications are `Full`; replies are not, logs are dropped, progress waits.
 #[test]
 fn queued_output_is_bounded() {
     let mut server = Node::server_in(V2025_11_25, |config| config.limits.output = 4000);
@@ -267,8 +268,9 @@ fn queued_output_is_bounded() {
     assert_eq!(asked.why, Why::Full);
     server.progress(id, &Progress::new(1)).unwrap();
     server.notify(&super::capabilities::log("emergency"), Scope::Connection).unwrap();
-    assert_eq!(server.conn.stats().dropped, 2);
+    assert_eq!(server.conn.stats().dropped, 1, "the progress waits");
     server.respond(id, &json!({})).unwrap();
+    assert_eq!(server.conn.stats().dropped, 2, "and goes with its request");
     assert!(server.events().is_empty());
     let first = server.step(|conn, _| conn.poll_transmit()).unwrap();
     server.check_frame(&first.frame);

@@ -6,7 +6,8 @@ use std::vec::Vec;
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::connection::{CallOptions, Event, InboundId, OutboundId, RespondError, Rule, Wanted};
+use crate::connection::{CallOptions, Event, InboundId, Limits, Origin, OutboundId, RespondError, Rule, Scope, Wanted};
+use crate::jsonrpc::Message;
 use crate::model::ProtocolVersion::{self, V2024_11_05, V2025_03_26, V2025_06_18};
 use crate::model::{LoggingLevel, Progress};
 
@@ -231,4 +232,74 @@ fn progress_flows_both_ways_before_its_result() {
     );
     let expect = |id| ["1", "2", "3", "done"].map(|step| (id, String::from(step))).to_vec();
     assert_eq!((at_client, at_server), (expect(up), expect(down)));
+}
+
+/// A peer that does not keep up hears of the latest progress as soon as there is room, and of nothing in between; what was
+/// said last comes before the reply, as "progress notifications MUST stop after completion" wants it.
+#[test]
+fn under_pressure_progress_is_conflated() {
+    let mut server = Node::server_in(V2025_06_18, |config| config.limits.output = 2000);
+    for id in [1, 2] {
+        server.tell(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
+            "params": {"name": "t", "_meta": {"progressToken": id}}}));
+    }
+    let requests: Vec<InboundId> = server.events().into_iter().filter_map(asked).collect();
+    let fill = body("notifications/x", &json!({"text": "x".repeat(2000)}));
+    server.notify(&fill, Scope::Connection).unwrap();
+    let dropped = server.conn.stats().dropped;
+    for step in 1..=100 {
+        for id in &requests {
+            server.progress(*id, &Progress::new(step).with_message(std::format!("step {step}"))).unwrap();
+        }
+    }
+    assert!(server.conn.buffered_bytes() < 3000, "a storm of progress holds no memory");
+    assert_eq!(server.conn.stats().dropped - dropped, 2 * 99);
+    let frames = server.frames();
+    let told: Vec<_> = frames[1..].iter().map(|frame| frame["params"].clone()).collect();
+    let last = |token: i64| json!({"progressToken": token, "progress": 100.0, "message": "step 100"});
+    assert_eq!(told, [last(1), last(2)]);
+    assert_eq!(server.progress(requests[0], &Progress::new(100)), Err(RespondError::ProgressNotRising));
+    server.progress(requests[0], &Progress::new(101)).unwrap();
+    server.respond(requests[0], &json!({})).unwrap();
+    assert_eq!(server.methods(), ["notifications/progress", ""]);
+}
+
+/// Progress that still waits when its request is answered or cancelled is not told after that.
+#[test]
+fn progress_that_waits_goes_with_its_request() {
+    for cancelled_instead in [true, false] {
+        let mut server = Node::server_in(V2025_06_18, |config| config.limits.output = 2000);
+        server.tell(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": "t", "_meta": {"progressToken": "t"}}}));
+        let (id, ..) = server.take_request();
+        server.notify(&body("notifications/x", &json!({"text": "x".repeat(2000)})), Scope::Connection).unwrap();
+        server.progress(id, &Progress::new(1)).unwrap();
+        if cancelled_instead {
+            // Read in spite of the full output, as a driver does that had scanned it before.
+            let line = std::string::ToString::to_string(&cancelled(&json!(1)));
+            let message = Message::scan(line.as_bytes(), &Limits::default());
+            server.step(|conn, now| conn.handle_message(now, Origin::STREAM, message.clone()));
+            assert_eq!(kinds(&server.events()), ["cancelled"]);
+        } else {
+            server.respond(id, &json!({})).unwrap();
+        }
+        let methods = server.methods();
+        assert!(!methods.contains(&"notifications/progress".into()), "{methods:?}");
+    }
+}
+
+/// A text that would make the progress that waits a burden is left out; the number is told all the same.
+#[test]
+fn a_long_text_does_not_wait() {
+    let mut server = Node::server_in(V2025_06_18, |config| config.limits.output = 2000);
+    server.tell(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "t", "_meta": {"progressToken": "t"}}}));
+    let (id, ..) = server.take_request();
+    server.notify(&body("notifications/x", &json!({"text": "x".repeat(2000)})), Scope::Connection).unwrap();
+    server.progress(id, &Progress::new(1).with_message("x".repeat(1025))).unwrap();
+    assert_eq!(server.frames()[1]["params"], json!({"progressToken": "t", "progress": 1.0}));
+}
+
+fn asked(event: Event) -> Option<InboundId> {
+    if let Event::Request { id, .. } = event { Some(id) } else { None }
 }

@@ -1,13 +1,14 @@
 //! Requests in both directions and their ids (specification: basic, Requests and Responses).
 
 use std::string::ToString;
+use std::time::Duration;
 use std::vec::Vec;
 
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::connection::{CallOptions, Event, RequestError, RespondError, ResultKind, Rule};
-use crate::jsonrpc::{ErrorObject, Fault};
+use crate::connection::{CallOptions, Event, Limits, Origin, RequestError, RespondError, ResultKind, Rule, Scope, Why};
+use crate::jsonrpc::{ErrorObject, Fault, Message};
 use crate::model::ProtocolVersion::{V2025_06_18, V2025_11_25};
 
 /// basic: ids are unique per requestor, so the same id in both directions is two requests.
@@ -63,6 +64,55 @@ fn an_id_in_flight_cannot_be_reused() {
         let (again, ..) = server.take_request();
         assert!(again > first);
     }
+}
+
+/// basic, Requests: a requestor MUST NOT use an id twice in a session. Ours rise, whatever became of the requests before; that
+/// `initialize` counts as well is seen by the harness.
+#[test]
+fn our_ids_rise_and_are_never_used_again() {
+    for mut node in [Node::client_in(V2025_11_25, |_| {}), Node::server_in(V2025_11_25, |_| {})] {
+        let mut last = -1;
+        let mut next = |node: &mut Node| {
+            let call = node.ask("ping", &json!({}));
+            let id = node.frames()[0]["id"].as_i64().expect("our ids are integers");
+            assert!(id > last, "{id} after {last}");
+            last = id;
+            (call, json!(id))
+        };
+        let (_, answered) = next(&mut node);
+        node.tell(&json!({"jsonrpc": "2.0", "id": answered, "result": {}}));
+        let (_, refused) = next(&mut node);
+        node.tell(&json!({"jsonrpc": "2.0", "id": refused, "error": {"code": -1, "message": "m"}}));
+        let (cancelled, _) = next(&mut node);
+        node.cancel(cancelled, "");
+        node.frames();
+        next(&mut node);
+        node.wait(Duration::from_secs(61));
+        node.frames();
+        for _ in 0..20 {
+            next(&mut node);
+        }
+    }
+}
+
+/// basic/transports, Streamable HTTP: the same id on two exchanges is two requests, each answered on its own. So no two requests
+/// of one session can get each other's answer.
+#[test]
+fn one_id_on_two_exchanges_is_two_requests() {
+    let mut server = Node::server_in(V2025_11_25, |_| {});
+    let ids = [1, 2].map(|exchange| {
+        let message = Message::scan(call(&json!(1)).to_string().as_bytes(), &Limits::default());
+        server.step(|conn, now| conn.handle_message(now, Origin::new(exchange), message.clone()));
+        server.take_request().0
+    });
+    for (id, exchange) in [(ids[1], 2), (ids[0], 1)] {
+        server.respond(id, &json!({"exchange": exchange})).unwrap();
+        let sent = server.step(|conn, _| conn.poll_transmit()).unwrap();
+        assert_eq!(sent.origin, Origin::new(exchange));
+        let frame = server.check_frame(&sent.frame);
+        assert_eq!(frame, json!({"jsonrpc": "2.0", "id": 1, "result": {"exchange": exchange}}));
+    }
+    assert!(server.frames().is_empty());
 }
 
 /// basic: `1` and `"1"` are different ids.
@@ -208,6 +258,34 @@ fn only_complete_results_exist() {
     server.respond(id, &json!({})).unwrap();
 }
 
+/// A result of the legacy era is complete, whatever it says of itself: the member is anybody's there.
+#[test]
+fn a_legacy_result_is_complete_whatever_it_says() {
+    let mut client = Node::client_in(V2025_11_25, |_| {});
+    for kind in [json!("input_required"), json!("task"), json!("other")] {
+        let asked = client.ask("tools/call", &json!({"name": "t"}));
+        let id = client.frames()[0]["id"].clone();
+        let result = json!({"resultType": kind, "content": []});
+        client.tell(&json!({"jsonrpc": "2.0", "id": id, "result": result}));
+        assert_eq!(client.take_response(), (asked, Ok(result)), "{kind}");
+    }
+}
+
+/// What belongs to the core is not the application's to send: it could cancel what is not open, or initialize twice.
+#[test]
+fn what_the_core_sends_by_itself_nobody_else_sends() {
+    for mut node in [Node::client_in(V2025_11_25, |_| {}), Node::server_in(V2025_11_25, |_| {})] {
+        for method in ["notifications/initialized", "notifications/cancelled", "notifications/progress"] {
+            let params = json!({"requestId": 1, "progressToken": 1, "progress": 1});
+            let refused = node.notify(&body(method, &params), Scope::Connection).unwrap_err();
+            assert_eq!(refused.why, Why::NotYours, "{method}");
+        }
+        let refused = node.request(&body("initialize", &json!({})), &CallOptions::default()).unwrap_err();
+        assert_eq!(refused.why, Why::NotYours);
+        assert!(node.frames().is_empty());
+    }
+}
+
 /// basic, `_meta`: the user's keys travel on requests, notifications and results; the core's token wins over a user's.
 #[test]
 fn meta_travels_and_the_core_has_the_last_word() {
@@ -260,5 +338,5 @@ fn a_nested_call_ends_with_the_request_that_it_belongs_to() {
     let cancel = frames.iter().find(|frame| frame["method"] == "notifications/cancelled").unwrap();
     assert_eq!(cancel["params"]["requestId"], sent);
     let refused = server.request(&body("roots/list", &json!({})), &options).unwrap_err();
-    assert_eq!(refused.why, crate::connection::Why::Gone);
+    assert_eq!(refused.why, Why::Gone);
 }

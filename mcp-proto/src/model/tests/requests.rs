@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec;
+use alloc::vec::Vec;
 
 use serde_json::{Map, Value, json};
 
@@ -9,9 +10,9 @@ use super::{decode, encode, refusal, survives};
 use crate::jsonrpc::ProgressToken;
 use crate::model::{
     CacheScope, CallToolParams, CallToolResult, CancelledParams, ContentBlock, CreateMessageParams,
-    CreateMessageResult, ElicitAction, ElicitMode, ElicitParams, ElicitResult, InputResponses, ListRootsResult,
+    CreateMessageResult, ElicitAction, ElicitMode, ElicitParams, ElicitResult, Icon, InputResponses, ListRootsResult,
     ListToolsParams, ListToolsResult, LogParams, LoggingLevel, Progress, ProgressParams, Role, SamplingContent,
-    SamplingMessage, SetLevelParams, StopReason, TaskSupport, Tool,
+    SamplingMessage, SetLevelParams, StopReason, TaskSupport, Tool, ToolAnnotations, ToolUseFault,
 };
 
 #[test]
@@ -179,4 +180,66 @@ fn roots_survive() {
         survives(r#"{"roots":[{"uri":"file:///a","name":"n","_meta":{"k":1},"x":1},{"uri":"file:///b"}],"x":1}"#);
     assert_eq!(list.roots.len(), 2);
     assert_eq!(encode(&ListRootsResult::new()), json!({"roots": []}));
+}
+
+/// server/tools, Annotations: what a server leaves out is taken for the worst.
+#[test]
+fn hints_that_are_missing_are_the_worst() {
+    let told = |it: &ToolAnnotations| [it.is_read_only(), it.is_destructive(), it.is_idempotent(), it.is_open_world()];
+    assert_eq!(told(&ToolAnnotations::new()), [false, true, false, true]);
+    assert_eq!(told(&ToolAnnotations::new().with_read_only_hint(true)), [true, false, true, true]);
+    let mild =
+        ToolAnnotations::new().with_destructive_hint(false).with_idempotent_hint(true).with_open_world_hint(false);
+    assert_eq!(told(&mild), [false, false, true, false]);
+}
+
+/// basic, Icons: "Consumers MUST … reject icon URIs that use unsafe schemes".
+#[test]
+fn icons_with_unsafe_schemes_are_told() {
+    for safe in ["https://x.example/i.png", "http://x.example/i.png", "data:image/png;base64,AAAA", "HTTPS://x.example"]
+    {
+        assert!(Icon::new(safe).has_safe_source(), "{safe}");
+    }
+    for unsafe_source in [
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "ftp://x",
+        "ws://x",
+        " https://x",
+        "i.png",
+        "",
+        "//x.example/i.png",
+    ] {
+        assert!(!Icon::new(unsafe_source).has_safe_source(), "{unsafe_source}");
+    }
+}
+
+/// client/sampling, Tool Use: "messages that contain `tool_result` … MUST contain only" those, and "every … `tool_use` … MUST
+/// be followed by … `tool_result`".
+#[test]
+fn every_use_of_a_tool_has_its_result() {
+    let used = |ids: &[&str]| {
+        let uses = ids.iter().map(|id| ContentBlock::tool_use(*id, "n", Map::new())).collect::<Vec<_>>();
+        SamplingMessage::assistant(uses)
+    };
+    let done = |ids: &[&str]| {
+        let results =
+            ids.iter().map(|id| ContentBlock::tool_result(*id, [ContentBlock::text("r")])).collect::<Vec<_>>();
+        SamplingMessage::user(results)
+    };
+    let mixed = SamplingMessage::user(vec![ContentBlock::tool_result("a", []), ContentBlock::text("and")]);
+    let check = |messages: Vec<SamplingMessage>| CreateMessageParams::new(messages, 1).check_tool_use();
+    assert_eq!(check(vec![]), Ok(()));
+    assert_eq!(check(vec![SamplingMessage::user("hi"), SamplingMessage::assistant("ho")]), Ok(()));
+    assert_eq!(check(vec![used(&["a", "b"]), done(&["b", "a"]), used(&["c"]), done(&["c"])]), Ok(()));
+    assert_eq!(check(vec![used(&["a"]), mixed]), Err(ToolUseFault::Mixed(1)));
+    assert_eq!(check(vec![used(&["a"])]), Err(ToolUseFault::Unanswered(0, "a".into())));
+    assert_eq!(check(vec![used(&["a", "b"]), done(&["a"])]), Err(ToolUseFault::Unanswered(0, "b".into())));
+    assert_eq!(check(vec![used(&["a"]), SamplingMessage::user("no")]), Err(ToolUseFault::Unanswered(0, "a".into())));
+    assert_eq!(check(vec![done(&["a"])]), Err(ToolUseFault::Unasked(0, "a".into())));
+    assert_eq!(check(vec![used(&["a"]), done(&["a", "z"])]), Err(ToolUseFault::Unasked(1, "z".into())));
+    let backwards = SamplingMessage::user(ContentBlock::tool_use("a", "n", Map::new()));
+    assert_eq!(check(vec![backwards]), Err(ToolUseFault::UseOfUser(0)));
+    let backwards = SamplingMessage::assistant(ContentBlock::tool_result("a", []));
+    assert_eq!(check(vec![backwards]), Err(ToolUseFault::ResultOfAssistant(0)));
 }

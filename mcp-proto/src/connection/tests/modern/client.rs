@@ -2,8 +2,8 @@
 //! Results).
 
 use super::*;
-use crate::connection::{Rule, Wanted, Why};
-use crate::model::LoggingLevel;
+use crate::connection::{Extension, Rule, Wanted, Why};
+use crate::model::{LoggingLevel, ResourceNotFoundData};
 use std::string::ToString;
 
 /// "Every request MUST include …": the version, the capabilities; and who we are, and the level of logs if any are wanted. The
@@ -76,14 +76,14 @@ fn the_type_of_a_result_decides_what_it_is() {
     let cases = [
         (json!({}), Ok(ResultKind::Complete)),
         (json!({"resultType": "complete"}), Ok(ResultKind::Complete)),
-        (json!({"resultType": "task"}), Ok(ResultKind::Other("task".to_string()))),
+        (json!({"resultType": "task"}), Ok(ResultKind::Task)),
         (json!({"resultType": "other"}), Err(())),
         (json!({"resultType": ""}), Err(())),
         (json!({"resultType": 1}), Err(())),
         (json!({"resultType": "Complete"}), Err(())),
     ];
     for (result, expected) in cases {
-        let mut client = modern_client(|config| config.result_types = ["task".to_string()].to_vec());
+        let mut client = modern_client(|config| *config = config.clone().with_extension(Extension::tasks()));
         let call = client.ask("tools/call", &json!({"name": "t"}));
         let id = answer(&mut client)["id"].clone();
         client.tell(&json!({"jsonrpc": "2.0", "id": id, "result": result}));
@@ -100,6 +100,42 @@ fn the_type_of_a_result_decides_what_it_is() {
     let id = answer(&mut client)["id"].clone();
     client.tell(&json!({"jsonrpc": "2.0", "id": id, "result": {"resultType": "task"}}));
     assert!(matches!(take_end(&mut client).1, Err(RequestError::InvalidResult(_))), "not declared");
+}
+
+/// Errors of servers that are older than the era: −32002 is still a resource that is not there; the other codes below −32000 mean
+/// nothing, and arrive as they are.
+#[test]
+fn codes_of_older_servers_arrive_as_they_are() {
+    let mut client = modern_client(|_| {});
+    for (code, name) in
+        [(-32002, Some("resource not found")), (-32000, None), (-32001, None), (-32019, None), (-32099, None)]
+    {
+        let call = client.ask("resources/read", &json!({"uri": "x:y"}));
+        let id = answer(&mut client)["id"].clone();
+        let error = json!({"code": code, "message": "no", "data": {"uri": "x:y"}});
+        client.tell(&json!({"jsonrpc": "2.0", "id": id, "error": error}));
+        let (ended, end) = take_end(&mut client);
+        let Err(RequestError::Rpc(error)) = end else { panic!("{end:?}") };
+        assert_eq!((ended, error.code.0, error.code.name()), (call, code, name));
+        assert_eq!(error.typed_data::<ResourceNotFoundData>().unwrap().uri, "x:y");
+    }
+}
+
+/// basic, Requests: no two requests in flight have one id, and none of ours is ever used again, also not by a retry.
+#[test]
+fn a_clients_ids_differ() {
+    let mut client = modern_client(|_| {});
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        client.ask("tools/call", &json!({"name": "t"}));
+        let id = answer(&mut client)["id"].clone();
+        assert!(seen.insert(id.to_string()), "{id}");
+        let result = json!({"resultType": "input_required", "requestState": "s"});
+        client.tell(&json!({"jsonrpc": "2.0", "id": id, "result": result}));
+        client.wait(secs(1));
+        let again = answer(&mut client)["id"].clone();
+        assert!(seen.insert(again.to_string()), "{again}");
+    }
 }
 
 /// A capability that the server has not told of in its discovery is not asked for.

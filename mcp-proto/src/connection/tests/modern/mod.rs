@@ -1,6 +1,7 @@
 //! The modern era (specification 2026-07-28), in virtual time: no handshake, every request on its own terms.
 
 mod client;
+mod extensions;
 mod lifecycle;
 mod requests;
 mod rounds;

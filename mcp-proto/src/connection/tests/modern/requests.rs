@@ -204,6 +204,59 @@ fn methods_whose_capability_is_not_declared_do_not_exist() {
     assert!(server.frames().is_empty());
 }
 
+/// basic, Messages: an array is no message in this era, whatever is in it; it is answered once, without an id.
+#[test]
+fn an_array_is_no_message() {
+    for config in [modern_server(), dual_server()] {
+        let mut server = Node::server(config);
+        for array in [json!([modern(1, "tools/list", json!({}))]), json!([])] {
+            server.tell(&array);
+            let error = answer(&mut server);
+            assert_eq!((&error["id"], &error["error"]["code"]), (&json!(null), &json!(-32600)), "{array}");
+            assert!(server.events().iter().all(|event| matches!(event, Event::Misbehaved { .. })));
+        }
+    }
+    let mut client = modern_client(|_| {});
+    client.ask("tools/list", &json!({}));
+    let id = answer(&mut client)["id"].clone();
+    client.tell(&json!([{"jsonrpc": "2.0", "id": id, "result": {"tools": []}}]));
+    assert!(matches!(client.events()[..], [Event::Misbehaved { .. }]), "the call is still open");
+    assert!(client.frames().is_empty());
+}
+
+/// basic, Extensions: they MUST be off by default. Without a declaration the methods of one do not exist, are not asked for, and
+/// its type of result is no valid one.
+#[test]
+fn an_extension_is_off_unless_declared() {
+    let tasks = json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
+    let methods = ["tasks/get", "tasks/cancel", "tasks/update"];
+    let mut server = Node::server(modern_server());
+    for method in methods {
+        server.tell(&modern_with(&json!(1), method, json!({"taskId": "t"}), &tasks));
+        assert_eq!(refused(&mut server, &json!(1)), -32601, "{method}: the server has not declared it");
+    }
+    let mut config = modern_server();
+    config.capabilities = serde_json::from_value(tasks.clone()).unwrap();
+    let mut server = Node::server(config);
+    for method in methods {
+        server.tell(&modern_with(&json!(1), method, json!({"taskId": "t"}), &tasks));
+        let (id, ..) = server.take_request();
+        server.respond(id, &json!({})).unwrap();
+        server.frames();
+    }
+
+    let mut client = modern_client(|_| {});
+    for method in methods {
+        let sent = client.request(&body(method, &json!({"taskId": "t"})), &CallOptions::default());
+        assert_eq!(sent.unwrap_err().why, Why::PeerLacks, "{method}");
+    }
+    client.ask("tools/call", &json!({"name": "t"}));
+    let call = answer(&mut client);
+    assert_eq!(call["params"]["_meta"][meta_key::CLIENT_CAPABILITIES].get("extensions"), None);
+    client.tell(&json!({"jsonrpc": "2.0", "id": call["id"], "result": {"resultType": "task", "taskId": "t"}}));
+    assert!(matches!(take_end(&mut client).1, Err(RequestError::InvalidResult(_))));
+}
+
 /// "Servers MUST implement `server/discover`", and answer it to anybody. It says nothing about the era of what follows.
 #[test]
 fn discover_does_not_lock_the_era() {
@@ -424,11 +477,11 @@ fn results_carry_the_keys_of_the_core() {
     server.tell(&modern(1, "tools/call", json!({"name": "t"})));
     let (id, ..) = server.take_request();
     let Value::Object(meta) = json!({"com.example/k": 1, meta_key::SERVER_INFO: {"name": "fake"}}) else { panic!() };
-    let kind = ResultKind::Other("task".into());
+    let kind = ResultKind::Other("com.example/kind".into());
     let sent = server.step(|conn, now| conn.respond(now, id, kind.clone(), result(&json!({})), Some(meta.clone())));
     server.answered(id, sent).unwrap();
     let reply = answer(&mut server);
-    assert_eq!(reply["result"]["resultType"], "task");
+    assert_eq!(reply["result"]["resultType"], "com.example/kind");
     assert_eq!(
         reply["result"]["_meta"],
         json!({"com.example/k": 1, meta_key::SERVER_INFO: {"name": "server", "version": "1"}})
@@ -446,6 +499,7 @@ fn changes_are_not_told_without_a_subscription() {
         "notifications/tools/list_changed",
         "notifications/resources/updated",
         "notifications/subscriptions/acknowledged",
+        "notifications/cancelled",
     ] {
         for scope in [Scope::Connection, Scope::Within(id)] {
             assert!(server.notify(&body(method, &json!({"uri": "x:y"})), scope).is_err(), "{method} {scope:?}");

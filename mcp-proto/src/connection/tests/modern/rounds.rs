@@ -85,6 +85,22 @@ fn a_question_is_answered_by_asking_again() {
     assert_eq!((id, end.unwrap().0), (call, ResultKind::Complete));
 }
 
+/// A client MUST have all answers before it tries again: as long as one lacks, nothing is sent and the question stays open.
+#[test]
+fn all_questions_are_answered_before_the_request_is_sent_again() {
+    let mut client = willing();
+    let (call, first) = calling(&mut client, &CallOptions::default());
+    client.line(&asks(&first["id"], r#","inputRequests":{"a":{"method":"roots/list"},"b":{"method":"roots/list"}}"#));
+    asked(&mut client);
+    let roots = || json!({"roots": []});
+    for answers in [&[][..], &[("a", roots())], &[("b", roots()), ("c", roots())]] {
+        assert_eq!(client.supply(call, answers), Err(RespondError::Incomplete));
+        assert!(client.frames().is_empty() && client.events().is_empty());
+    }
+    client.supply(call, &[("a", roots()), ("b", roots())]).unwrap();
+    assert_eq!(answer(&mut client)["params"]["inputResponses"], json!({"a": roots(), "b": roots()}));
+}
+
 /// "`requestState` … MUST NOT be included if … not" received, and only the latest one is.
 #[test]
 fn only_the_latest_state_is_sent_and_none_if_there_was_none() {
@@ -434,6 +450,23 @@ fn a_server_asks_by_its_result() {
     assert_eq!(answer(&mut server)["result"].get("requestState"), None);
 }
 
+/// A server MUST NOT count on the client's trying again: a question that is never answered holds no place and nothing else.
+#[test]
+fn a_question_leaves_nothing_behind() {
+    let mut config = dual_server();
+    config.limits.inbound_requests = 1;
+    let mut server = Node::server(config);
+    for round in 0..100 {
+        server.tell(&modern_with(&json!(round), "tools/call", json!({"name": "t"}), &json!({"roots": {}})));
+        let (id, ..) = server.take_request();
+        server.require(id, &[("k", "roots/list", json!({}))], Some("state")).unwrap();
+        assert_eq!(answer(&mut server)["result"]["resultType"], "input_required");
+        assert_eq!((server.conn.buffered_bytes(), server.conn.poll_timeout()), (0, None));
+    }
+    server.eof();
+    assert_eq!(server.closed_by(), Some(CloseReason::PeerClosed), "at once: nothing is in work");
+}
+
 /// The other methods and the other era know no questions; nor is there one without anything in it. The request stays open.
 #[test]
 fn a_server_cannot_ask_where_there_are_no_questions() {
@@ -543,4 +576,20 @@ fn both_sides_go_through_the_rounds_together() {
     assert_eq!(ends[0].1["b"], json!({"roots": [{"uri": "file:///b"}]}));
     let sent = pair.client.request(&body("ping", &json!({})), &CallOptions::default());
     assert_eq!(sent.unwrap_err().why, Why::NotInThisRevision);
+}
+
+/// "`requiredCapabilities`" names all that the client would have to declare, so that it is refused once and not for each.
+#[test]
+fn all_that_a_client_lacks_is_named_at_once() {
+    let (mut server, id) = serving("tools/call", &json!({"sampling": {}}));
+    let questions = [
+        ("a", "roots/list", json!({})),
+        ("b", "sampling/createMessage", json!({"messages": [], "maxTokens": 1, "tools": []})),
+        ("c", "elicitation/create", form()),
+        ("d", "elicitation/create", json!({"mode": "url", "message": "m", "url": "https://x.example"})),
+        ("e", "sampling/createMessage", json!({"messages": [], "maxTokens": 1})),
+    ];
+    assert_eq!(server.require(id, &questions, None), Err(RespondError::PeerLacks));
+    let required = json!({"roots": {}, "sampling": {"tools": {}}, "elicitation": {"form": {}, "url": {}}});
+    assert_eq!(answer(&mut server)["error"]["data"], json!({"requiredCapabilities": required}));
 }
