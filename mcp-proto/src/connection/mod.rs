@@ -465,27 +465,9 @@ impl Connection {
         self.lifecycle.peer.as_ref()
     }
 
-    /// The id that a request of ours has on the wire now, for logs. It has another one after each time it was sent again with
-    /// answers to a question of the server; none once it has ended.
-    pub fn wire_id(&self, id: OutboundId) -> Option<RequestId> {
-        self.calls.wire_id(id)
-    }
-
     /// Whether the end has come and everything about it was taken: the connection may be dropped.
     pub fn is_drained(&self) -> bool {
         self.closed && self.events.is_empty() && self.output.is_empty()
-    }
-
-    /// Whether output is over its limit. Whoever has a large answer should wait for [`Event::Writable`] with it.
-    pub fn is_output_full(&mut self) -> bool {
-        let full = self.output.is_full() && !self.closed;
-        self.wants_room |= full;
-        full
-    }
-
-    /// Bytes held in the queues and of an unfinished line.
-    pub fn buffered_bytes(&self) -> usize {
-        self.output.bytes() + self.events.bytes() + self.requests.bytes() + self.lines.buffered()
     }
 
     /// Counters.

@@ -124,6 +124,18 @@ impl Output {
 }
 
 impl Connection {
+    /// Whether output is over its limit. Whoever has a large answer should wait for [`Event::Writable`] with it.
+    pub fn is_output_full(&mut self) -> bool {
+        let full = self.output.is_full() && !self.closed;
+        self.wants_room |= full;
+        full
+    }
+
+    /// Bytes held in the queues and of an unfinished line.
+    pub fn buffered_bytes(&self) -> usize {
+        self.output.bytes() + self.events.bytes() + self.requests.bytes() + self.lines.buffered()
+    }
+
     pub(super) fn transmit(&mut self, origin: Origin, about: About, frame: Vec<u8>) {
         self.transmit_with(origin, about, None, frame);
     }

@@ -1,14 +1,20 @@
-//! Requests that somebody else sends in our name: their ids, and the way of their answers.
+//! The ids of our requests on the wire, and requests that somebody else sends in our name: their ids, and the way of their answers.
 //!
 //! A task of 2025-11-25 asks its questions through the answer to `tasks/result`, and a store-and-forward queue sends requests
 //! when it likes; the answers come back on the connection all the same. An id that was reserved here is never used for a
 //! request of our own, and its answer comes out as [`Event::Routed`](super::Event::Routed) instead of as a stray.
 
 use super::error::Why;
-use super::{Connection, Event};
+use super::{Connection, Event, OutboundId};
 use crate::jsonrpc::{Message, RequestId};
 
 impl Connection {
+    /// The id that a request of ours has on the wire now, for logs. It has another one after each time it was sent again with
+    /// answers to a question of the server; none once it has ended.
+    pub fn wire_id(&self, id: OutboundId) -> Option<RequestId> {
+        self.calls.wire_id(id)
+    }
+
     /// Reserves a wire id for a request that is sent by other means than [`request`](Self::request).
     ///
     /// # Errors
