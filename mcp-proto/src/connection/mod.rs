@@ -46,7 +46,7 @@ use self::requests::Requests;
 use self::subscription::Changes;
 use self::timer::{Timer, Timers};
 use crate::Timestamp;
-use crate::jsonrpc::{Body, ErrorObject, Kind, Message, RequestId};
+use crate::jsonrpc::{Body, ErrorObject, Kind, Message};
 use crate::line::LineBuffer;
 use crate::model::{Era, Progress, ProtocolVersion, SubscriptionFilter};
 
