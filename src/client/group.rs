@@ -153,25 +153,26 @@ impl ClientGroup {
     /// }
     /// # }
     /// ```
-    pub async fn connect<F>(
+    pub fn connect<F>(
         &self,
         at_once: usize,
         servers: impl IntoIterator<Item = (impl Into<String>, F)>,
-    ) -> Vec<(String, Result<()>)>
+    ) -> impl Future<Output = Vec<(String, Result<()>)>>
     where
         F: IntoFuture<Output = Result<Client>>,
     {
         let servers = servers.into_iter().map(|(server, connecting)| {
             let server = server.into();
-            async move {
+            // Boxed here, so that whoever holds many servers in an array holds no large future.
+            Box::pin(async move {
                 let added = match connecting.await {
                     Ok(client) => self.add(server.clone(), client).await,
                     Err(error) => Err(error),
                 };
                 (server, added)
-            }
+            })
         });
-        side_by_side(at_once, servers).await
+        side_by_side(at_once, servers.collect())
     }
 
     /// Takes a server out; its connection is the caller's then, and closes if it is dropped.
@@ -183,11 +184,13 @@ impl ClientGroup {
     /// is taken, keeps its old lists, and says why.
     pub async fn refresh(&self, at_once: usize) -> Vec<(String, Result<()>)> {
         let members = self.lock().iter().map(|(name, it)| (name.clone(), it.client.clone())).collect::<Vec<_>>();
-        let refreshed = members.into_iter().map(|(server, client)| async move {
-            let refreshed = self.read_again(&server, &client).await;
-            (server, refreshed)
+        let refreshed = members.into_iter().map(|(server, client)| {
+            Box::pin(async move {
+                let refreshed = self.read_again(&server, &client).await;
+                (server, refreshed)
+            })
         });
-        side_by_side(at_once, refreshed).await
+        side_by_side(at_once, refreshed.collect()).await
     }
 
     /// The names of the servers, also of those that have ended.
@@ -393,14 +396,14 @@ fn check(members: &BTreeMap<String, Member>, server: &str, lists: &Lists) -> Res
 }
 
 /// Runs futures to their ends, up to `at_once` of them side by side; their outcomes in the order in which they were given.
-async fn side_by_side<F: Future>(at_once: usize, futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+async fn side_by_side<F: Future>(at_once: usize, futures: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
     let mut waiting = futures.into_iter().enumerate();
     let mut running: Vec<(usize, Pin<Box<F>>)> = Vec::new();
     let mut done = BTreeMap::new();
     poll_fn(|cx| {
         loop {
             let room = at_once.max(1) - running.len();
-            running.extend(waiting.by_ref().take(room).map(|(at, future)| (at, Box::pin(future))));
+            running.extend(waiting.by_ref().take(room));
             let before = running.len();
             running.retain_mut(|(at, future)| match future.as_mut().poll(cx) {
                 Poll::Pending => true,

@@ -156,6 +156,11 @@ impl Calls {
         self.open.get(&id).map(|call| call.purpose)
     }
 
+    /// Our subscriptions.
+    pub(super) fn listens(&self) -> Vec<OutboundId> {
+        self.open.iter().filter(|(_, call)| call.is_listen).map(|(id, _)| *id).collect()
+    }
+
     pub(super) fn wire_id(&self, id: OutboundId) -> Option<RequestId> {
         self.open.get(&id).map(|call| RequestId::Number(call.wire))
     }

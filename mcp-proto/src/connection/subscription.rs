@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::RespondError;
+use super::error::{CloseReason, RequestError, RespondError};
 use super::event::{About, Change, Event, InboundId, Origin, OutboundId};
 use super::lifecycle::Phase;
 use super::requests::Effect;
@@ -146,8 +146,12 @@ impl Connection {
         }
     }
 
-    /// Ends all subscriptions from our side: each gets its result, so that the client knows that it was no accident.
-    pub(super) fn end_subscriptions(&mut self) {
+    /// Ends all subscriptions from our side. Each of the peer's gets its result, so that a client knows that it was no accident;
+    /// our own are given up, since they would not end by themselves.
+    pub(super) fn end_subscriptions(&mut self, reason: &CloseReason) {
+        for id in self.calls.listens() {
+            self.abandon_call(id, "this side is closing", RequestError::Closed(reason.clone()));
+        }
         for id in self.changes.listens.keys().copied().collect::<Vec<_>>() {
             if self.send_finished(id, "complete", Body::empty_result(), Tail::default(), &None).is_ok() {
                 self.events.push(Event::Cancelled { id, reason: Some("this side is closing".into()) });

@@ -300,6 +300,25 @@ fn a_subscription_does_not_hold_up_the_end() {
     assert!(server.conn.is_drained());
 }
 
+/// Nor does one of ours hold up our own end: it would never end by itself. The server is told.
+#[test]
+fn a_clients_subscription_does_not_hold_up_its_end() {
+    let (mut client, call, wire) = subscribing(secs(5));
+    client.tell(&notification("notifications/subscriptions/acknowledged", &wire));
+    client.events();
+    let other = client.ask("tools/call", &json!({"name": "t"}));
+    let other_wire = answer(&mut client)["id"].clone();
+    client.close(secs(10));
+    let closed = RequestError::Closed(CloseReason::LocallyClosed);
+    assert_eq!(take_end(&mut client), (call, Err(closed)));
+    let cancelled = answer(&mut client);
+    assert_eq!((&cancelled["method"], &cancelled["params"]["requestId"]), (&json!("notifications/cancelled"), &wire));
+    client.tell(&json!({"jsonrpc": "2.0", "id": other_wire, "result": {"content": []}}));
+    let events = client.events();
+    assert_eq!(kinds(&events), ["response", "closed"], "a call is work");
+    assert!(matches!(&events[0], Event::Response { id, result: Ok(_) } if *id == other));
+}
+
 /// In the legacy era the session is told, if the capability is declared and the handshake is over.
 #[test]
 fn a_legacy_session_is_told_what_was_declared() {
