@@ -1,11 +1,12 @@
 //! Methods and notifications that the specification does not have.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mcp_proto::model::METHODS;
 use mcp_proto::{Body, ErrorCode, ErrorObject, Message};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::context::Context;
 use super::definition::{Fault, Lenient};
@@ -71,10 +72,16 @@ fn decode<T: DeserializeOwned>(message: &Message) -> Result<T, String> {
     let text = message.params().as_str();
     let mut json = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut json).or_else(|error| {
-        // `()` and the like take no parameters, which JSON-RPC writes as none or as an empty object.
-        let none = text.trim_matches(['{', '}', ' ']).is_empty().then(|| T::deserialize(serde_json::Value::Null).ok());
+        // `()` and the like take no parameters, whatever stands in `_meta`.
+        let none = has_no_parameters(text).then(|| T::deserialize(serde_json::Value::Null).ok());
         none.flatten().ok_or_else(|| format!("{}: {}", error.path(), error.inner()))
     })
+}
+
+/// Whether there are none, or an object that is empty but for `_meta`.
+fn has_no_parameters(text: &str) -> bool {
+    let members: serde_json::Result<BTreeMap<String, IgnoredAny>> = serde_json::from_str(text);
+    text.is_empty() || members.is_ok_and(|members| members.keys().all(|key| key == "_meta"))
 }
 
 /// Why a method or notification of this name cannot be custom.

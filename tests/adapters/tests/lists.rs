@@ -4,7 +4,7 @@ mod common;
 
 use common::{Raw, soon};
 use mcp::model::ToolAnnotations;
-use mcp::{Client, ProtocolVersion, Server, Tool};
+use mcp::{Client, Prompt, ProtocolVersion, Resource, ResourceTemplate, Server, Tool};
 use serde_json::{Value, json};
 
 fn stamped(id: u32, method: &str, mut params: Value) -> Value {
@@ -46,6 +46,41 @@ async fn tools_are_listed_alike_on_every_connection_and_after_every_call() {
         lists[0]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert_eq!(listed, names);
     assert!(lists.iter().all(|list| *list == lists[0]), "{lists:#?}");
+}
+
+/// basic (2026-07-28): the same of prompts, resources and templates, which MUST NOT depend on the connection or on earlier calls either.
+#[tokio::test]
+async fn the_other_lists_are_alike_on_every_connection_and_after_every_use() {
+    let names = ["zebra", "ant", "mule", "bee"];
+    let server = names.iter().fold(Server::new("s", "1"), |server, name| {
+        server
+            .prompt(Prompt::new(*name, "", async || "x"))
+            .resource(Resource::text(format!("a://{name}"), *name, "x"))
+            .resource_template(ResourceTemplate::new(format!("{name}://{{x}}"), *name, async || "x"))
+    });
+    for (list, member, name_in, using) in [
+        ("prompts/list", "prompts", "name", "prompts/get"),
+        ("resources/list", "resources", "uri", "resources/read"),
+        ("resources/templates/list", "resourceTemplates", "uriTemplate", "resources/read"),
+    ] {
+        let mut lists = Vec::new();
+        for _ in 0..3 {
+            let mut raw = open(&server);
+            for round in 0..4 {
+                lists.push(raw.ask(stamped(2 * round, list, json!({}))).await["result"].clone());
+                let key = lists[0][member][round as usize][name_in].as_str().unwrap().replace("{x}", "y");
+                let params = if using == "prompts/get" { json!({ "name": key }) } else { json!({ "uri": key }) };
+                let used = raw.ask(stamped(2 * round + 1, using, params)).await;
+                assert!(used["result"].is_object(), "{used}");
+            }
+            raw.initialize("2025-11-25").await;
+            lists.push(raw.ask(stamped(99, list, json!({}))).await["result"].clone());
+        }
+        let listed: Vec<_> =
+            lists[0][member].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
+        assert_eq!(listed, names, "{list}");
+        assert!(lists.iter().all(|it| *it == lists[0]), "{lists:#?}");
+    }
 }
 
 /// server/utilities/caching (2026-07-28): a list MUST say for how long it is fresh and who may keep it; before, nobody knows of that.

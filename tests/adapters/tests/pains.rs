@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use common::soon;
 use mcp::model::{CallToolResult, ContentBlock, ElicitParams, ElicitResult, LoggingLevel};
-use mcp::{Client, Context, Form, Json, ProtocolVersion, Server, Tool, ToolError};
+use mcp::{
+    Client, Context, ErrorObject, Form, HandlerError, Incoming, Interceptor, Json, Message, Next, Outcome, Prompt,
+    ProtocolVersion, Resource, Server, Session, Tool, ToolError,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -178,6 +181,99 @@ async fn pain_46_schemas_have_nothing_that_vendors_refuse() {
     }
     assert_eq!(everything["properties"]["unsigned"]["maximum"], 255);
     assert_eq!(everything["properties"]["any"]["description"], "What it is.");
+}
+
+/// Writes down whatever passes; refuses, rewrites and answers what is named so.
+struct Around(Arc<Mutex<Vec<String>>>);
+
+impl Interceptor for Around {
+    async fn request(&self, mut request: Incoming, next: Next) -> Outcome {
+        let method = request.method().to_owned();
+        let outcome = match request.message().name() {
+            Some("refused") => Outcome::error(ErrorObject::new(7, "refused before its handler")),
+            Some("answered") => Outcome::result(&CallToolResult::text("answered before its handler")),
+            Some("rewritten") => {
+                request.set_params(&json!({ "name": "tag", "arguments": { "tag": "rewritten" } })).expect("an object");
+                next.run(request).await
+            }
+            _ => next.run(request).await,
+        };
+        let end = if outcome.as_error().is_some() { "refused" } else { "served" };
+        self.0.lock().expect("no panic").push(format!("{method} {end}"));
+        outcome
+    }
+
+    fn notification(&self, message: Message) -> Option<Message> {
+        self.0.lock().expect("no panic").push(message.method().to_owned());
+        Some(message)
+    }
+}
+
+/// Authorization, logging, limits and caches had to be written into every handler, or did not see all kinds of requests.
+#[tokio::test]
+async fn pain_48_one_interceptor_sees_refuses_rewrites_and_answers_all_kinds_of_requests() {
+    for version in ProtocolVersion::ALL {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let never = || Tool::new("refused", "", async || -> &'static str { panic!("its handler is not asked") });
+        let server = Server::new("s", "1")
+            .tool(Tool::new("tag", "", async |args: Tag| args.tag))
+            .tool(never())
+            .prompt(Prompt::new("p", "", async || "p"))
+            .resource(Resource::text("a://1", "1", "one"))
+            .method("acme/m", async || Ok::<_, HandlerError>(json!({})))
+            .on_notification("acme/n", move |_: Session, _: Value| {
+                told.send(()).expect("the test listens");
+                std::future::ready(())
+            })
+            .intercept(Around(Arc::clone(&seen)));
+        let builder = Client::builder("c", "1").versions([version]);
+        let client = soon(mcp_tokio::pair_with(server, builder)).await.unwrap();
+        seen.lock().unwrap().clear();
+        let call = async |tool: &str| soon(client.call_tool(tool, json!({ "tag": "sent" })).into_future()).await;
+        assert_eq!(call("tag").await.unwrap().joined_text(), "sent");
+        assert_eq!(call("rewritten").await.unwrap().joined_text(), "rewritten");
+        assert_eq!(call("answered").await.unwrap().joined_text(), "answered before its handler");
+        assert_eq!(call("refused").await.unwrap_err().rpc().map(|error| error.code.0), Some(7));
+        let ask =
+            async |method: &str, params: Value| soon(client.request::<Value>(method, &params).into_future()).await;
+        for (method, params, is_served) in [
+            ("tools/list", json!({}), true),
+            ("prompts/list", json!({}), true),
+            ("prompts/get", json!({ "name": "p" }), true),
+            ("prompts/get", json!({ "name": "nobody" }), false),
+            ("prompts/get", json!({ "name": "refused" }), false),
+            ("resources/list", json!({}), true),
+            ("resources/templates/list", json!({}), true),
+            ("resources/read", json!({ "uri": "a://1" }), true),
+            ("acme/m", json!({}), true),
+        ] {
+            let outcome = ask(method, params).await;
+            assert_eq!(outcome.is_ok(), is_served, "{version} {method}: {outcome:?}");
+        }
+        client.notify("acme/n", &json!({}), None).unwrap();
+        soon(heard.recv()).await.unwrap();
+        let expected = [
+            "tools/call served",
+            "tools/call served",
+            "tools/call served",
+            "tools/call refused",
+            "tools/list served",
+            "prompts/list served",
+            "prompts/get served",
+            "prompts/get refused",
+            "prompts/get refused",
+            "resources/list served",
+            "resources/templates/list served",
+            "resources/read served",
+            "acme/m served",
+            "acme/n",
+        ];
+        // The end of the handshake is a notification, too, and may come by before or after it was cleared.
+        let mut seen = seen.lock().unwrap().clone();
+        seen.retain(|entry| entry != "notifications/initialized");
+        assert_eq!(seen, expected, "{version}");
+    }
 }
 
 /// A failed result with everything in it.

@@ -41,6 +41,11 @@ async fn custom_methods_are_served() {
         (&json!(3), &json!("complete")),
         "{answer}"
     );
+    // `_meta` is no parameter.
+    let answer = raw.ask(modern(2, "acme/nothing", json!({}))).await;
+    assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
+    let answer = raw.ask(modern(3, "acme/nothing", json!({ "a": 1 }))).await;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
     raw.initialize("2025-06-18").await;
     for (method, params, result) in [
         ("acme/sum", json!({ "a": 1, "b": 2 }), json!({ "sum": 3 })),

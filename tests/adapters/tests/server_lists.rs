@@ -3,8 +3,11 @@
 
 mod common;
 
-use common::{Raw, request, serve};
-use mcp::{Item, Lenient, Resource, Server, Tool};
+use std::time::Duration;
+
+use common::{Raw, modern, request, serve};
+use mcp::model::CacheScope;
+use mcp::{Cached, Item, Lenient, Prompt, Resource, ResourceTemplate, Server, Tool};
 use serde_json::{Value, json};
 
 fn tools(names: &[&str]) -> Server {
@@ -56,6 +59,28 @@ async fn a_cursor_survives_an_update() {
     assert_eq!(page(&mut raw, next.as_deref()).await, (vec!["d".to_owned(), "e".to_owned()], None));
 }
 
+/// server/utilities/caching (2026-07-28): all pages of a list MUST have the same scope.
+#[tokio::test]
+async fn all_pages_of_a_list_have_one_scope() {
+    let server = tools(&["a", "b", "c"])
+        .prompt(Prompt::new("p", "", async || ""))
+        .prompt(Prompt::new("q", "", async || ""))
+        .page_size(1)
+        .cache(Cached::Tools, Duration::from_secs(1), CacheScope::Public)
+        .cache(Cached::Prompts, Duration::from_secs(1), CacheScope::Private);
+    let mut raw = serve(&server);
+    for (method, expected) in [("tools/list", ["public"; 3].as_slice()), ("prompts/list", &["private"; 2])] {
+        let (mut scopes, mut params) = (Vec::new(), json!({}));
+        loop {
+            let result = raw.ask(modern(1, method, params)).await["result"].clone();
+            scopes.push(result["cacheScope"].as_str().unwrap().to_owned());
+            let Some(next) = result["nextCursor"].as_str() else { break };
+            params = json!({ "cursor": next });
+        }
+        assert_eq!(scopes, expected, "{method}");
+    }
+}
+
 /// server/utilities/pagination, error handling: -32602 for a cursor that this list never gave.
 #[tokio::test]
 async fn a_foreign_cursor_is_refused() {
@@ -77,9 +102,19 @@ async fn rules_are_strict_unless_relaxed() {
         tools(&["two words", "a", "a"])
             .resource(Resource::text("a://1", "1", ""))
             .resource(Resource::text("a://1", "2", ""))
+            .prompt(Prompt::new("p", "first", async || ""))
+            .prompt(Prompt::new("p", "second", async || ""))
+            .resource_template(ResourceTemplate::new("b://{x}", "1", async || ""))
+            .resource_template(ResourceTemplate::new("b://{x}", "2", async || ""))
     };
     let error = mcp_tokio::pair(server()).await.unwrap_err().to_string();
-    for fault in ["\"two words\"", "two of the tool \"a\"", "two of the resource \"a://1\""] {
+    for fault in [
+        "\"two words\"",
+        "two of the tool \"a\"",
+        "two of the resource \"a://1\"",
+        "two of the prompt \"p\"",
+        "two of the resource template \"b://{x}\"",
+    ] {
         assert!(error.contains(fault), "{error}");
     }
     let mut raw = serve(&server().lenient(Lenient::Names).lenient(Lenient::Duplicates));
@@ -89,4 +124,7 @@ async fn rules_are_strict_unless_relaxed() {
     assert!(error.contains("the tool name \"\" must not be empty"), "{error}");
     let listed: Value = raw.ask(request(1, "resources/list", json!({}))).await;
     assert_eq!(listed["result"]["resources"][0]["name"], "2", "{listed}");
+    let listed: Value = raw.ask(request(1, "prompts/list", json!({}))).await;
+    assert_eq!(listed["result"]["prompts"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed["result"]["prompts"][0]["description"], "second", "{listed}");
 }

@@ -6,8 +6,10 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Raw, modern, request, serve};
-use mcp::model::{ElicitResult, PromptArgument, PromptMessage};
-use mcp::{Client, Context, Form, HandlerError, Partial, Prompt, ProtocolVersion, ResourceTemplate, Server};
+use mcp::model::{ContentBlock, ElicitResult, GetPromptResult, PromptArgument, PromptMessage, ResourceContents};
+use mcp::{
+    Audio, Client, Context, Form, HandlerError, Image, Partial, Prompt, ProtocolVersion, ResourceTemplate, Server,
+};
 use serde_json::{Value, json};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -67,6 +69,40 @@ async fn a_prompt_is_filled_in() {
     assert_eq!(answer["result"], json!({ "messages": [message] }), "{answer}");
     let answer = get(&mut raw, "map", json!({ "city": "Rome" })).await;
     assert_eq!(answer["result"]["messages"][1]["role"], "assistant", "{answer}");
+}
+
+/// server/prompts, data types: whatever a message may be made of, and a whole result with its description.
+#[tokio::test]
+async fn messages_are_of_every_kind() {
+    let server = Server::new("s", "1")
+        .prompt(Prompt::new("image", "", async || Image::new(vec![1, 2, 3], "image/png")))
+        .prompt(Prompt::new("mixed", "", async || {
+            let inside = ContentBlock::resource(ResourceContents::text("a://1", "one"));
+            vec![
+                PromptMessage::user(inside),
+                PromptMessage::assistant(ContentBlock::resource_link("a://2", "two")),
+                PromptMessage::user(ContentBlock::from(Audio::new(vec![255], "audio/wav"))),
+            ]
+        }))
+        .prompt(Prompt::new("whole", "", async || {
+            GetPromptResult::new().with_description("all of it").with_messages(vec![PromptMessage::assistant("hi")])
+        }));
+    let mut raw = serve(&server);
+    raw.initialize("2025-06-18").await;
+    let mut message = async |name: &str| get(&mut raw, name, json!({})).await["result"].clone();
+    let image = json!({ "type": "image", "data": "AQID", "mimeType": "image/png" });
+    assert_eq!(message("image").await, json!({ "messages": [{ "role": "user", "content": image }] }));
+    let inside = json!({ "type": "resource", "resource": { "uri": "a://1", "text": "one" } });
+    let link = json!({ "type": "resource_link", "uri": "a://2", "name": "two" });
+    let sound = json!({ "type": "audio", "data": "/w==", "mimeType": "audio/wav" });
+    let messages = json!([
+        { "role": "user", "content": inside },
+        { "role": "assistant", "content": link },
+        { "role": "user", "content": sound },
+    ]);
+    assert_eq!(message("mixed").await, json!({ "messages": messages }));
+    let said = json!([{ "role": "assistant", "content": { "type": "text", "text": "hi" } }]);
+    assert_eq!(message("whole").await, json!({ "description": "all of it", "messages": said }));
 }
 
 /// server/prompts, error handling: -32602 for unknown names and arguments that are missing, -32603 for failures.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::{Raw, modern, request, serve};
-use mcp::model::{CacheScope, ReadResourceResult, ResourceContents};
-use mcp::{Cached, Context, HandlerError, Resource, ResourceTemplate, Server};
+use mcp::model::{Annotations, CacheScope, Icon, ReadResourceResult, ResourceContents, Role};
+use mcp::{Cached, Context, Form, HandlerError, Prompt, Resource, ResourceTemplate, Server};
 use serde_json::{Value, json};
 
 #[derive(serde::Deserialize)]
@@ -113,6 +113,71 @@ async fn lists_tell_what_was_defined() {
     assert_eq!(answer["result"]["resourceTemplates"][0]["uriTemplate"], "issue://{owner}/{number}", "{answer}");
 }
 
+/// server/resources, data types: a resource and a template with all that can be said of them, and with nothing.
+#[tokio::test]
+async fn all_that_is_said_of_a_resource_is_listed() {
+    let hints = || Annotations::new().with_audience(vec![Role::User]).with_priority(0.5);
+    let icon = || Icon::new("https://example.com/i.png").with_mime_type("image/png");
+    let meta = || serde_json::Map::from_iter([("example.com/m".to_owned(), json!(1))]);
+    let server = Server::new("s", "1")
+        .resource(
+            Resource::new("a://all", "all", async || "x")
+                .title("T")
+                .description("D")
+                .mime_type("text/plain")
+                .size(1)
+                .annotations(hints())
+                .icons([icon()])
+                .meta(meta()),
+        )
+        .resource(Resource::new("a://least", "least", async || "x"))
+        .resource_template(
+            ResourceTemplate::new("b://{all}", "all", async || "x")
+                .title("T")
+                .description("D")
+                .mime_type("text/plain")
+                .annotations(hints())
+                .icons([icon()])
+                .meta(meta()),
+        )
+        .resource_template(ResourceTemplate::new("c://{least}", "least", async || "x"));
+    let whole = |key: &str, uri: &str| {
+        let mut whole = json!({
+            "name": "all", "title": "T", "description": "D", "mimeType": "text/plain",
+            "annotations": { "audience": ["user"], "priority": 0.5 },
+            "icons": [{ "src": "https://example.com/i.png", "mimeType": "image/png" }],
+            "_meta": { "example.com/m": 1 },
+        });
+        whole[key] = json!(uri);
+        whole
+    };
+    let mut first = whole("uri", "a://all");
+    first["size"] = json!(1);
+    let mut raw = serve(&server);
+    let answer = raw.ask(modern(1, "resources/list", json!({}))).await;
+    assert_eq!(answer["result"]["resources"], json!([first, { "uri": "a://least", "name": "least" }]), "{answer}");
+    let answer = raw.ask(modern(2, "resources/templates/list", json!({}))).await;
+    let templates = json!([whole("uriTemplate", "b://{all}"), { "uriTemplate": "c://{least}", "name": "least" }]);
+    assert_eq!(answer["result"]["resourceTemplates"], templates, "{answer}");
+}
+
+/// The handler of a template has the context of its request beside the variables, and so has one without variables.
+#[tokio::test]
+async fn handlers_of_resources_have_their_context() {
+    let server = Server::new("s", "1")
+        .state(7u8)
+        .resource(Resource::new("a://1", "1", async |ctx: Context| format!("{} {}", ctx.state::<u8>(), ctx.version())))
+        .resource_template(ResourceTemplate::new("b://{owner}/{number}", "b", async |ctx: Context, issue: Issue| {
+            format!("{} {} {} {:?}", issue.owner, issue.number, ctx.state::<u8>(), ctx.message().id())
+        }));
+    let mut raw = serve(&server);
+    raw.initialize("2025-06-18").await;
+    assert_eq!(read(&mut raw, "a://1").await["result"]["contents"][0]["text"], "7 2025-06-18");
+    let answer = read(&mut raw, "b://ann/3").await;
+    let text = answer["result"]["contents"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("ann 3 7 ") && text.contains("b://ann/3"), "{answer}");
+}
+
 /// server/utilities/caching (2026-07-28): how long results may be kept, by kind, resource or result.
 #[tokio::test]
 async fn results_say_how_long_they_may_be_kept() {
@@ -124,9 +189,15 @@ async fn results_say_how_long_they_may_be_kept() {
         .resource(Resource::text("a://2", "2", "").cache(minute * 3, CacheScope::Private))
         .resource(Resource::new("a://3", "3", async || {
             ReadResourceResult::new().cached(Duration::from_secs(1), CacheScope::Private)
-        }));
+        }))
+        .resource(Resource::new("a://4", "4", async |ctx: Context| -> Result<&str, HandlerError> {
+            ctx.elicit("who", Form::with_schema("Who?", serde_json::Map::new())).await?;
+            Ok("somebody")
+        }))
+        .prompt(Prompt::new("p", "", async || "p"));
     let mut raw = serve(&server);
     for (method, uri, ttl, scope) in [
+        ("prompts/list", "", 0, "private"),
         ("resources/list", "", 60_000, "public"),
         ("resources/templates/list", "", 0, "private"),
         ("resources/read", "a://1", 120_000, "public"),
@@ -137,6 +208,13 @@ async fn results_say_how_long_they_may_be_kept() {
         let result = &answer["result"];
         assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&json!(ttl), &json!(scope)), "{answer}");
     }
+    // What a question says is for nobody else and no later time.
+    let mut asking = modern(1, "resources/read", json!({ "uri": "a://4" }));
+    asking["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": { "form": {} } });
+    let answer = raw.ask(asking).await;
+    let result = answer["result"].as_object().unwrap();
+    assert_eq!(result["resultType"], "input_required", "{answer}");
+    assert!(!result.contains_key("ttlMs") && !result.contains_key("cacheScope"), "{answer}");
 }
 
 /// A template that cannot be used is a fault of the definition, told when it is served.

@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{Raw, call, serve, soon, until};
-use mcp::{Change, Item, LocalBus, Server, Tool};
+use common::{Raw, call, modern, request, serve, soon, until};
+use mcp::{Change, Item, LocalBus, Prompt, Resource, ResourceTemplate, Server, Tool};
 use serde_json::{Value, json};
 
 fn tool(name: &'static str) -> Tool {
@@ -41,6 +41,39 @@ async fn every_connection_sees_an_update_and_is_told() {
     assert_eq!(one.heard().await, changed());
     let answer = one.ask(call(1, "a", json!({}))).await;
     assert_eq!(answer["error"]["code"], -32602, "{answer}");
+}
+
+/// server/resources and server/prompts, list changed notifications: whatever comes or goes at run time is told, in both eras, and is
+/// there.
+#[tokio::test]
+async fn every_kind_of_change_is_told() {
+    let server = Server::new("s", "1")
+        .tool(tool("a"))
+        .prompt(Prompt::new("p", "", async || "p"))
+        .resource(Resource::text("a://1", "1", "one"));
+    let (mut old, mut new) = (open(&server).await, serve(&server));
+    let all = json!({ "toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true });
+    new.send(modern("sub", "subscriptions/listen", json!({ "notifications": all }))).await;
+    assert_eq!(new.heard().await["params"]["notifications"], all);
+    type Update = fn(&mut mcp::Edit);
+    let updates: [(&str, Update); 5] = [
+        ("tools", |edit| _ = edit.tool(tool("b"))),
+        ("prompts", |edit| _ = edit.prompt(Prompt::new("q", "", async || "q"))),
+        ("resources", |edit| _ = edit.resource(Resource::text("a://2", "2", "two"))),
+        ("resources", |edit| _ = edit.resource_template(ResourceTemplate::new("b://{x}", "b", async || "b"))),
+        ("resources", |edit| _ = edit.remove(Item::Resource("a://1"))),
+    ];
+    for (kind, update) in updates {
+        server.update(update).unwrap();
+        for raw in [&mut old, &mut new] {
+            assert_eq!(raw.heard().await["method"], format!("notifications/{kind}/list_changed"));
+        }
+    }
+    for (uri, there) in [("a://1", false), ("a://2", true), ("b://x", true)] {
+        let answer = old.ask(request(1, "resources/read", json!({ "uri": uri }))).await;
+        assert_eq!(answer.get("result").is_some(), there, "{answer}");
+    }
+    old.is_served().await;
 }
 
 /// Who hides a tool hides it from lists and calls; who shows it again gets it back where it stood.

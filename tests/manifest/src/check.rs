@@ -61,11 +61,13 @@ fn expected() -> BTreeSet<Id> {
     (1..=185).map(Id::Protocol).chain(acceptance).chain(PAINS.map(Id::Pain)).collect()
 }
 
-/// Whether a row may wait for that: all may for what is at work, else the core's obligations must be proven but for tasks.
+/// Whether a row may wait for that: all may for what is at work, else the core's obligations must be proven but for tasks and advice.
 fn may_wait_for(id: Id, batch: Batch) -> bool {
     match (id, batch) {
         (_, Batch::UnderWay) => true,
         (Id::Protocol(128 | 161..=170), batch) => batch == Batch::TasksRuntime,
+        // What an application asks for, and where it sends a person, can only be advised.
+        (Id::Protocol(154 | 156), batch) => batch == Batch::Documentation,
         (Id::Protocol(1..=52 | 97..=170) | Id::Pain(_), _) => false,
         (Id::Protocol(_) | Id::Acceptance(..), _) => true,
     }
