@@ -1,22 +1,19 @@
-"""The reference client: the official Python SDK against any server of ours, over stdio.
+"""The steps of ../README.md, taken by the official Python SDK against any server that offers the fixture.
 
-    client.py [--reference] [--only NAME] COMMAND ARGS...
+    client.py --revision REVISION --how pinned|default --steps NAME,NAME... COMMAND ARGS...
 
-Every cell starts its own server with COMMAND, speaks the handshake era to it, and prints one line:
-`cell python-client/NAME ok` or `cell python-client/NAME FAILED: reason`. The exit status is 1 if any cell failed.
-The server offers the tools of `server.py`. With --reference, that one itself is the server: what it answers
-differently from the specification is let through.
+Starts COMMAND as its server, takes the steps on one connection, in this order, and prints a line for each:
+`step NAME ok` or `step NAME FAILED: why`. The exit status is 1 if a step failed.
+
+The SDK offers its newest handshake revision only. An older one is up to the server, so this just looks what came of it.
 """
 
 import argparse
+import base64
 import faulthandler
 import json
 import sys
-import tempfile
-import time
 import warnings
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import anyio
 import jsonschema
@@ -24,24 +21,35 @@ import mcp_types as types
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
+from mcp.shared.subscriptions import PromptsListChanged, ResourcesListChanged, ResourceUpdated, ToolsListChanged
 
 warnings.filterwarnings("ignore", category=MCPDeprecationWarning)
 
-DEADLINE = 20.0
-"""Seconds that one cell may take, its server's start and end included."""
+MODERN = "2026-07-28"
+PATIENCE = 15.0
+"""Seconds that a step may take."""
 
 TOOLS = {
     "echo": {"text"},
     "add": {"a", "b"},
     "weather": {"city"},
+    "content": set(),
     "count": {"n"},
     "fail": {"message"},
     "slow": {"seconds"},
     "was_cancelled": set(),
     "ask": {"question"},
+    "ask_url": {"url"},
+    "sample": {"prompt"},
+    "roots": set(),
+    "interview": set(),
     "log": {"text"},
+    "touch": {"uri"},
+    "grow": set(),
 }
 """What a server offers: each tool and its parameters."""
+
+RESOURCES = ["memo://text", "memo://blob", *(f"memo://leaf/{number}" for number in range(1, 11))]
 
 TEXTS = (
     "plain",
@@ -55,275 +63,453 @@ TEXTS = (
 )
 """What has to come back from `echo` as it was."""
 
-CELLS = {}
-# What 2026-07-28 does not have: ping, and a level of the session.
-LEGACY_ONLY = {"ping", "logging"}
-"""Name to cell, in the order they run."""
+STEPS = {}
+"""Name to step, in the order they are taken."""
 
 
-def cell(function):
-    """Makes the function `cell_NAME` the cell NAME."""
-    CELLS[function.__name__.removeprefix("cell_")] = function
+def step(function):
+    """Makes the function `step_NAME` the step NAME."""
+    STEPS[function.__name__.removeprefix("step_")] = function
     return function
 
 
 def check(holds, otherwise):
-    """Fails the cell with a reason. Unlike assert, it cannot be optimised away."""
+    """Fails the step with a reason. Unlike assert, it cannot be optimised away."""
     if not holds:
         raise AssertionError(otherwise)
 
 
+def same(what, found, wanted):
+    check(found == wanted, f"{what}: got {found!r}, wanted {wanted!r}")
+
+
 class Peer:
-    """The server under test: how to start one and talk to it."""
+    """The connection, and what the server said of its own accord."""
 
-    def __init__(self, command, reference, modern):
-        self.command = command
-        self.reference = reference
-        self.modern = modern
+    def __init__(self, revision):
+        self.revision = revision
+        self.modern = revision == MODERN
+        self.client = None
+        self.news = anyio.Event()
+        self.logs, self.updates, self.changes, self.faults, self.forms, self.pages = [], [], set(), [], [], []
 
-    @property
-    def label(self):
-        """What the cells are called."""
-        return "python-client-modern" if self.modern else "python-client"
+    def heard(self):
+        self.news.set()
+        self.news = anyio.Event()
 
-    @asynccontextmanager
-    async def connect(self, prefix=(), **options):
-        """A session with a server of its own. Output of the server that is no message fails the cell."""
-        faults = []
+    async def until(self, holds):
+        while not holds():
+            await self.news.wait()
 
-        async def watch(message):
-            if isinstance(message, Exception):
-                faults.append(message)
+    async def log(self, params):
+        self.logs.append((params.level, params.data))
+        check(params.logger == "interop", f"another logger: {params.logger}")
+        self.heard()
 
-        program, *arguments = [*prefix, *self.command]
-        server = StdioServerParameters(command=program, args=arguments)
-        mode = "auto" if self.modern else "legacy"
-        async with Client(server, mode=mode, message_handler=watch, **options) as client:
-            yield client
-        check(not faults, f"the server wrote what is no message: {faults[:1]}")
+    async def message(self, message):
+        if isinstance(message, Exception):
+            self.faults.append(message)
+        elif isinstance(message, types.ResourceUpdatedNotification):
+            self.updates.append(str(message.params.uri))
+        elif isinstance(message, types.Notification) and message.method.endswith("list_changed"):
+            self.changes.add(message.method.split("/")[1])
+        self.heard()
+
+    async def elicit(self, _context, params):
+        if isinstance(params, types.ElicitRequestURLParams):
+            self.pages.append(params.url)
+            return types.ElicitResult(action="accept")
+        self.forms.append(params.requested_schema)
+        if params.message == "accept":
+            return types.ElicitResult(action="accept", content={"ok": True, "name": "Ada"})
+        return types.ElicitResult(action=params.message)
+
+    async def sample(self, _context, params):
+        if params.system_prompt != "Be brief." or params.max_tokens != 100:
+            return types.ErrorData(code=-1, message=f"asked differently: {params}")
+        said = types.TextContent(text=f"You said {params.messages[-1].content.text}")
+        return types.CreateMessageResult(role="assistant", content=said, model="interop-model", stop_reason="endTurn")
+
+    async def roots(self, _context):
+        return types.ListRootsResult(
+            roots=[types.Root(uri="file:///interop/one", name="One"), types.Root(uri="file:///interop/two")]
+        )
+
+    async def call(self, name, arguments=None, **options):
+        """Calls a tool that has to succeed, and gives the result."""
+        result = await self.client.call_tool(name, arguments or {}, **options)
+        check(not result.is_error, f"{name} failed: {result.content}")
+        return result
+
+    async def told(self, name, arguments=None, **options):
+        """The text of a tool's result, which has one block."""
+        return text_of(await self.call(name, arguments, **options))
+
+    async def still_answers(self):
+        same("echo", await self.told("echo", {"text": "still here"}), "still here")
+
+    async def refused(self, awaitable):
+        """The code of the error that the request has to end with."""
+        try:
+            result = await awaitable
+        except MCPError as error:
+            return error.code
+        raise AssertionError(f"a result, not an error: {result}")
+
+    async def pages_of(self, method, member):
+        """A whole list, and how long its pages were."""
+        items, lengths, cursor = [], [], None
+        while cursor is not None or not lengths:
+            check(len(lengths) < 5, "pages without end")
+            page = await method(cursor=cursor)
+            items += getattr(page, member)
+            lengths.append(len(getattr(page, member)))
+            cursor = page.next_cursor
+        return items, lengths
 
 
 def text_of(result):
-    """The text of a result that has one block, of text."""
     check(len(result.content) == 1, f"one block of content, not {result.content}")
     check(result.content[0].type == "text", f"a block of text, not {result.content}")
     return result.content[0].text
 
 
-async def call(client, name, arguments, **options):
-    """Calls a tool that has to succeed, and gives the result."""
-    result = await client.call_tool(name, arguments, **options)
-    check(not result.is_error, f"{name} failed: {result.content}")
-    return result
+@step
+async def step_negotiate(peer):
+    client = peer.client
+    same("revision", client.protocol_version, peer.revision)
+    check(client.server_info.name.startswith("interop-"), f"another name: {client.server_info}")
+    same("version", client.server_info.version, "1.0")
+    same("instructions", client.instructions, "Call tools, read resources, get prompts.")
+    capabilities = client.server_capabilities
+    for name in ("tools", "resources", "prompts", "completions", "logging"):
+        if name == "completions" and peer.revision < "2025-03-26":
+            continue
+        check(getattr(capabilities, name) is not None, f"no capability {name}")
+    check(capabilities.resources.subscribe, "no subscriptions")
+    for name in ("tools", "resources", "prompts"):
+        check(getattr(capabilities, name).list_changed, f"no list_changed of {name}")
 
 
-async def still_answers(client):
-    """The session is of use yet."""
-    check(text_of(await call(client, "echo", {"text": "still here"})) == "still here", "the session went astray")
+@step
+async def step_list(peer):
+    tools, lengths = await peer.pages_of(peer.client.list_tools, "tools")
+    same("pages", lengths, [10, 6])
+    same("tools", sorted(tool.name for tool in tools), sorted(TOOLS))
+    for tool in tools:
+        schema, parameters = tool.input_schema, TOOLS[tool.name]
+        jsonschema.Draft202012Validator.check_schema(schema)
+        same(f"type of {tool.name}'s input", schema.get("type"), "object")
+        same(f"parameters of {tool.name}", set(schema.get("properties", {})), parameters)
+        same(f"required of {tool.name}", set(schema.get("required", [])), parameters)
+        check(tool.description, f"{tool.name} has no description")
+    weather = next(tool for tool in tools if tool.name == "weather")
+    if peer.revision >= "2025-03-26":
+        check(weather.annotations and weather.annotations.read_only_hint, f"no hint: {weather.annotations}")
+    resources, lengths = await peer.pages_of(peer.client.list_resources, "resources")
+    same("pages", lengths, [10, 2])
+    same("resources", sorted(str(one.uri) for one in resources), sorted(RESOURCES))
 
 
-@cell
-async def cell_initialize(peer):
-    async with peer.connect() as client:
-        info = client.server_info
-        print(f"python-client: {client.protocol_version} with {info.name} {info.version}", file=sys.stderr)
-        expected = "2026-07-28" if peer.modern else "2025-11-25"
-        check(client.protocol_version == expected, f"negotiated {client.protocol_version}")
-        check(info.name and info.version, f"no name or no version: {info}")
-        check(client.server_capabilities.tools is not None, "no tools capability")
+@step
+async def step_bad_cursor(peer):
+    same("code", await peer.refused(peer.client.list_tools(cursor="no such page")), types.INVALID_PARAMS)
 
 
-@cell
-async def cell_list(peer):
-    async with peer.connect() as client:
-        listed = await client.list_tools()
-        check(listed.next_cursor is None, "more than one page for nine tools")
-        tools = {tool.name: tool for tool in listed.tools}
-        for name, parameters in TOOLS.items():
-            check(name in tools, f"{name} is missing")
-            schema = tools[name].input_schema
-            jsonschema.Draft202012Validator.check_schema(schema)
-            check(schema.get("type") == "object", f"{name}: the input schema is no object's: {schema}")
-            check(set(schema.get("properties", {})) == parameters, f"{name}: the parameters are {schema}")
-            check(set(schema.get("required", [])) == parameters, f"{name}: not all are required: {schema}")
+@step
+async def step_call(peer):
+    for text in TEXTS:
+        answer = await peer.told("echo", {"text": text})
+        check(answer == text, f"{text[:40]!r} came back as {answer[:40]!r}")
 
 
-@cell
-async def cell_call(peer):
-    async with peer.connect() as client:
-        for text in TEXTS:
-            answer = text_of(await call(client, "echo", {"text": text}))
-            check(answer == text, f"{text[:40]!r} came back as {answer[:40]!r}")
+@step
+async def step_content(peer):
+    result = await peer.call("content")
+    kinds = ["text", "image", "resource", "resource"]
+    kinds += ["audio"] if peer.revision >= "2025-03-26" else []
+    kinds += ["resource_link"] if peer.revision >= "2025-06-18" else []
+    same("kinds", [block.type for block in result.content], kinds)
+    same("image", base64.b64decode(result.content[1].data), bytes(range(256)))
+    same("text", result.content[2].resource.text, "hello")
+    same("blob", base64.b64decode(result.content[3].resource.blob), bytes(range(256)))
 
 
-@cell
-async def cell_structured(peer):
-    async with peer.connect() as client:
-        schemas = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
-
-        total = await call(client, "add", {"a": 2, "b": 3})
-        check(json.loads(text_of(total)) in (5, total.structured_content), f"the text is {total.content}")
-        check(isinstance(total.structured_content, dict), f"no structured object: {total}")
-        check([*total.structured_content.values()] == [5], f"2 + 3 gave {total.structured_content}")
-
-        weather = await call(client, "weather", {"city": "Kraków"})
-        check(schemas["weather"] is not None, "weather has no output schema")
-        properties = set(schemas["weather"].get("properties", {}))
-        check(properties == {"city", "celsius"}, f"weather's output schema has {properties}")
-        jsonschema.validate(weather.structured_content, schemas["weather"])
-        check(weather.structured_content["city"] == "Kraków", f"another city: {weather.structured_content}")
-        check(json.loads(text_of(weather)) == weather.structured_content, "text and structured content differ")
+@step
+async def step_structured(peer):
+    tools, _ = await peer.pages_of(peer.client.list_tools, "tools")
+    schemas = {tool.name: tool.output_schema for tool in tools}
+    total = await peer.call("add", {"a": 2, "b": 3})
+    found = total.structured_content
+    check(found == 5 or (isinstance(found, dict) and [*found.values()] == [5]), f"2 + 3 gave {found}")
+    check(json.loads(text_of(total)) in (5, found), f"the text is {total.content}")
+    weather = await peer.call("weather", {"city": "Kraków"})
+    same("weather", weather.structured_content, {"city": "Kraków", "celsius": 21.5})
+    same("text of it", json.loads(text_of(weather)), weather.structured_content)
+    check(schemas["weather"] is not None, "weather has no output schema")
+    same("its properties", set(schemas["weather"].get("properties", {})), {"city", "celsius"})
+    jsonschema.validate(weather.structured_content, schemas["weather"])
 
 
-@cell
-async def cell_progress(peer):
+@step
+async def step_tool_error(peer):
+    result = await peer.client.call_tool("fail", {"message": "no such luck"})
+    check(result.is_error, "isError is not set")
+    check("no such luck" in text_of(result), f"another text: {result.content}")
+
+
+@step
+async def step_bad_arguments(peer):
+    try:
+        result = await peer.client.call_tool("echo", {"text": 17})
+    except MCPError as error:
+        check(peer.revision < "2025-11-25", f"an error, not a result: {error}")
+        same("code", error.code, types.INVALID_PARAMS)
+    else:
+        check(result.is_error, f"isError is not set: {result}")
+        check("text" in text_of(result), f"the parameter is not named: {result.content}")
+    await peer.still_answers()
+
+
+@step
+async def step_unknown_tool(peer):
+    same("code", await peer.refused(peer.client.call_tool("no_such_tool", {})), types.INVALID_PARAMS)
+
+
+@step
+async def step_unknown_method(peer):
+    request = types.Request(method="interop/unknown", params={})
+    code = await peer.refused(peer.client.session.send_request(request, types.EmptyResult))
+    same("code", code, types.METHOD_NOT_FOUND)
+    await peer.still_answers()
+
+
+@step
+async def step_progress(peer):
     seen = []
 
     async def note(progress, total, message):
         seen.append((progress, total, message))
 
-    async with peer.connect() as client:
-        await call(client, "count", {"n": 5}, progress_callback=note)
-        check(len(seen) == 5, f"{len(seen)} of 5 notifications had come when the result came")
-        check(all(a[0] < b[0] for a, b in zip(seen, seen[1:])), f"not strictly increasing: {seen}")
-        check(all(total == 5 and message for _, total, message in seen), f"no total or no message: {seen}")
+    await peer.call("count", {"n": 5}, progress_callback=note)
+    same("progress before the result", seen, [(n, 5, f"step {n} of 5") for n in range(1, 6)])
 
 
-@cell
-async def cell_tool_error(peer):
-    async with peer.connect() as client:
-        result = await client.call_tool("fail", {"message": "no such luck"})
-        check(result.is_error, "isError is not set")
-        check("no such luck" in text_of(result), f"another text: {result.content}")
-        await still_answers(client)
-
-
-@cell
-async def cell_unknown_tool(peer):
-    async with peer.connect() as client:
-        try:
-            result = await client.call_tool("no_such_tool", {})
-        except MCPError as error:
-            check(error.code == types.INVALID_PARAMS, f"code {error.code}: {error.message}")
-        else:
-            # The Python server answers with a failed result; the specification asks for a protocol error.
-            check(peer.reference and result.is_error, f"a result, not an error: {result}")
-        await still_answers(client)
-
-
-@cell
-async def cell_invalid_arguments(peer):
-    async with peer.connect() as client:
-        result = await client.call_tool("echo", {"text": 17})
-        check(result.is_error, f"isError is not set: {result}")
-        check("text" in text_of(result), f"the message does not name the parameter: {result.content}")
-        await still_answers(client)
-
-
-@cell
-async def cell_cancellation(peer):
-    async with peer.connect() as client, anyio.create_task_group() as group:
+@step
+async def step_cancel(peer):
+    same("before", await peer.told("was_cancelled"), "false")
+    async with anyio.create_task_group() as group:
 
         async def abandoned():
-            await client.call_tool("slow", {"seconds": 30})
+            await peer.client.call_tool("slow", {"seconds": 30})
             raise AssertionError("the cancelled call returned")
 
-        check(json.loads(text_of(await call(client, "was_cancelled", {}))) is False, "cancelled before it began")
         group.start_soon(abandoned)
         await anyio.lowlevel.checkpoint()
-        await still_answers(client)  # sent after the slow call, so that one is under way
+        await peer.still_answers()  # sent after the slow call, so that one is under way
         group.cancel_scope.cancel()
-        with anyio.CancelScope(shield=True), anyio.fail_after(5):
-            while json.loads(text_of(await call(client, "was_cancelled", {}))) is not True:
-                pass
-            await still_answers(client)
+    while await peer.told("was_cancelled") != "true":
+        pass
 
 
-@cell
-async def cell_timeout(peer):
-    async with peer.connect() as client:
-        start = time.monotonic()
-        try:
-            await client.call_tool("slow", {"seconds": 30}, read_timeout_seconds=0.3)
-        except MCPError as error:
-            check(error.code == types.REQUEST_TIMEOUT, f"code {error.code}: {error.message}")
-        else:
-            raise AssertionError("the call returned")
-        check(time.monotonic() - start < 5, "the timeout came late")
-        await still_answers(client)
+@step
+async def step_timeout(peer):
+    code = await peer.refused(peer.client.call_tool("slow", {"seconds": 30}, read_timeout_seconds=0.3))
+    same("code", code, types.REQUEST_TIMEOUT)
+    await peer.still_answers()
 
 
-@cell
-async def cell_elicitation(peer):
-    for action, expected in (("accept", "accept:Zoë"), ("decline", "decline"), ("cancel", "cancel")):
-        asked = []
-
-        async def answer(_context, params, action=action, asked=asked):
-            asked.append(params)
-            content = {"ok": True, "name": "Zoë"} if action == "accept" else None
-            return types.ElicitResult(action=action, content=content)
-
-        async with peer.connect(elicitation_callback=answer) as client:
-            told = text_of(await call(client, "ask", {"question": "Who?"}))
-            check(told == expected, f"{action} came out as {told!r}")
-            check(len(asked) == 1, f"asked {len(asked)} times")
-            check(asked[0].message == "Who?", f"another question: {asked[0]}")
-            fields = {name: field["type"] for name, field in asked[0].requested_schema["properties"].items()}
-            check(fields == {"ok": "boolean", "name": "string"}, f"the form is {asked[0].requested_schema}")
-
-
-@cell
-async def cell_logging(peer):
-    sender, receiver = anyio.create_memory_object_stream(16)
-
-    async def note(params):
-        sender.send_nowait(params)
-
-    with sender, receiver:
-        async with peer.connect(logging_callback=note) as client:
-            check(client.server_capabilities.logging is not None, "no logging capability")
-            await client.set_logging_level("error")
-            await call(client, "log", {"text": "not grave enough"})
-            await client.set_logging_level("info")
-            await call(client, "log", {"text": "hi"})
-            message = await receiver.receive()
-            check((message.level, message.data) == ("info", "hi"), f"another message: {message}")
-
-
-@cell
-async def cell_ping(peer):
-    async with peer.connect() as client:
-        for _ in range(3):
-            await client.send_ping()
-
-
-@cell
-async def cell_concurrent(peer):
+@step
+async def step_concurrent(peer):
     answers = {}
-    async with peer.connect() as client:
 
-        async def ask(number):
-            answers[number] = text_of(await call(client, "echo", {"text": f"number {number}"}))
+    async def ask(number):
+        answers[number] = await peer.told("echo", {"text": f"number {number}"})
 
-        async with anyio.create_task_group() as group:
-            for number in range(20):
-                group.start_soon(ask, number)
-    check(answers == {number: f"number {number}" for number in range(20)}, f"answers crossed: {answers}")
+    async with anyio.create_task_group() as group:
+        for number in range(50):
+            group.start_soon(ask, number)
+    same("answers", answers, {number: f"number {number}" for number in range(50)})
 
 
-@cell
-async def cell_shutdown(peer):
-    with tempfile.TemporaryDirectory() as folder:
-        record = Path(folder, "exit")
-        shim = str(Path(__file__).with_name("record_exit.py"))
-        async with peer.connect(prefix=(sys.executable, "-I", "-S", shim, str(record))) as client:
-            await still_answers(client)
-            closed = time.monotonic()
-        check(record.exists(), "the server outlived its input and had to be killed")
-        code, ended = record.read_text(encoding="ascii").split()
-        check(int(code) >= 0, f"signal {-int(code)} had to end the server")
-        check(int(code) == 0, f"the server ended with status {code}")
-        check(float(ended) - closed < 2, f"the server took {float(ended) - closed:.1f} s to end")
+@step
+async def step_ping(peer):
+    await peer.client.send_ping()
+
+
+@step
+async def step_read(peer):
+    (text,) = (await peer.client.read_resource("memo://text")).contents
+    same("text", (str(text.uri), text.mime_type, text.text), ("memo://text", "text/plain", "hello"))
+    (blob,) = (await peer.client.read_resource("memo://blob")).contents
+    same("kind of blob", (str(blob.uri), blob.mime_type), ("memo://blob", "application/octet-stream"))
+    same("blob", base64.b64decode(blob.blob), bytes(range(256)))
+
+
+@step
+async def step_missing_resource(peer):
+    code = await peer.refused(peer.client.read_resource("memo://no/such"))
+    check(code == types.INVALID_PARAMS or (code == -32002 and not peer.modern), f"code {code}")
+
+
+@step
+async def step_template(peer):
+    templates, _ = await peer.pages_of(peer.client.list_resource_templates, "resource_templates")
+    found = {one.name: one.uri_template for one in templates}
+    same("templates", found, {"note": "memo://notes/{id}", "asked": "memo://asked/{question}"})
+    (note,) = (await peer.client.read_resource("memo://notes/7")).contents
+    same("note", (str(note.uri), note.text), ("memo://notes/7", "note 7"))
+
+
+@step
+async def step_prompt(peer):
+    prompts, _ = await peer.pages_of(peer.client.list_prompts, "prompts")
+    arguments = {one.name: [(a.name, bool(a.required)) for a in one.arguments or []] for one in prompts}
+    wanted = {"greet": [("name", True), ("style", False)], "picture": [], "asked": [("question", True)]}
+    same("prompts", arguments, wanted)
+    greeting = await peer.client.get_prompt("greet", {"name": "Zoë", "style": "brief"})
+    same("messages", [(m.role, m.content.text) for m in greeting.messages], [("user", "Greet Zoë. Be brief.")])
+    same("description", greeting.description, "A greeting.")
+    (plain,) = (await peer.client.get_prompt("greet", {"name": "Zoë"})).messages
+    same("without style", plain.content.text, "Greet Zoë.")
+    picture = (await peer.client.get_prompt("picture")).messages
+    same("kinds", [(m.role, m.content.type) for m in picture], [("assistant", "image"), ("user", "resource")])
+    same("image", base64.b64decode(picture[0].content.data), bytes(range(256)))
+    same("text", picture[1].content.resource.text, "hello")
+
+
+@step
+async def step_unknown_prompt(peer):
+    same("code", await peer.refused(peer.client.get_prompt("no_such_prompt")), types.INVALID_PARAMS)
+
+
+@step
+async def step_completion(peer):
+    greet = types.PromptReference(name="greet")
+    values = (await peer.client.complete(greet, {"name": "style", "value": "f"})).completion.values
+    same("styles", values, ["formal", "friendly", "frank"])
+    note = types.ResourceTemplateReference(uri="memo://notes/{id}")
+    values = (await peer.client.complete(note, {"name": "id", "value": "1"})).completion.values
+    same("notes", values, ["1", "10", "11", "12"])
+
+
+@step
+async def step_completion_context(peer):
+    greet, name = types.PromptReference(name="greet"), {"name": "name", "value": ""}
+    same("names", (await peer.client.complete(greet, name)).completion.values, ["Ada", "Alan"])
+    values = (await peer.client.complete(greet, name, {"style": "formal"})).completion.values
+    same("formal names", values, ["Ms Lovelace"])
+
+
+@step
+async def step_elicitation(peer):
+    for question, wanted in (("accept", "accept:Ada"), ("decline", "decline"), ("cancel", "cancel")):
+        peer.forms.clear()
+        same(question, await peer.told("ask", {"question": question}), wanted)
+        fields = [{name: field["type"] for name, field in form["properties"].items()} for form in peer.forms]
+        same("forms", fields, [{"ok": "boolean", "name": "string"}])
+
+
+@step
+async def step_elicitation_url(peer):
+    same("told", await peer.told("ask_url", {"url": "https://example.com/sign-in"}), "accept")
+    same("pages", peer.pages, ["https://example.com/sign-in"])
+
+
+@step
+async def step_sampling(peer):
+    same("told", await peer.told("sample", {"prompt": "tea"}), "interop-model: You said tea")
+
+
+@step
+async def step_roots(peer):
+    same("told", await peer.told("roots"), "file:///interop/one file:///interop/two")
+
+
+@step
+async def step_interview(peer):
+    same("told", await peer.told("interview"), "Ada, interop-model: You said Ada, 2 roots")
+
+
+@step
+async def step_prompt_asks(peer):
+    (message,) = (await peer.client.get_prompt("asked", {"question": "accept"})).messages
+    same("message", message.content.text, "accept:Ada")
+
+
+@step
+async def step_read_asks(peer):
+    (part,) = (await peer.client.read_resource("memo://asked/decline")).contents
+    same("part", part.text, "decline")
+
+
+@step
+async def step_logging(peer):
+    peer.logs.clear()
+    for level, text in (("error", "one"), ("info", "two")):
+        if peer.modern:
+            await peer.told("log", {"text": "unasked"})
+            await peer.call("log", {"text": text}, meta={"io.modelcontextprotocol/logLevel": level})
+        else:
+            await peer.client.set_logging_level(level)
+            await peer.told("log", {"text": text})
+    await peer.until(lambda: len(peer.logs) >= 3)
+    same("logs", peer.logs, [("error", "one"), ("info", "two"), ("error", "two")])
+
+
+@step
+async def step_subscription(peer):
+    text, blob, touch = "memo://text", "memo://blob", lambda uri: peer.told("touch", {"uri": uri})
+    client = peer.client
+    if peer.modern:
+        async with client.listen(resource_subscriptions=[text]) as first:
+            same("honoured", first.honored.resource_subscriptions, [text])
+            async with client.listen(resource_subscriptions=[blob]) as second:
+                for uri in ("memo://leaf/1", blob, text):
+                    await touch(uri)
+                same("of the first", await anext(first), ResourceUpdated(uri=text))
+                same("of the second", await anext(second), ResourceUpdated(uri=blob))
+            for uri in (blob, text):
+                await touch(uri)
+            same("after the second", await anext(first), ResourceUpdated(uri=text))
+        return
+    await client.subscribe_resource(text)
+    for uri in ("memo://leaf/1", blob, text):
+        await touch(uri)
+    await peer.until(lambda: peer.updates)
+    same("updates", peer.updates, [text])
+    await client.unsubscribe_resource(text)
+    await client.subscribe_resource(blob)
+    for uri in (text, blob):
+        await touch(uri)
+    await peer.until(lambda: len(peer.updates) > 1)
+    same("updates", peer.updates, [text, blob])
+    await client.unsubscribe_resource(blob)
+
+
+@step
+async def step_list_changed(peer):
+    if peer.modern:
+        wanted = {ToolsListChanged(), ResourcesListChanged(), PromptsListChanged()}
+        watched = {"tools_list_changed": True, "resources_list_changed": True, "prompts_list_changed": True}
+        async with peer.client.listen(**watched) as listen:
+            await peer.told("grow")
+            same("events", {await anext(listen) for _ in wanted}, wanted)
+    else:
+        await peer.told("grow")
+        await peer.until(lambda: len(peer.changes) >= 3)
+        same("changes", peer.changes, {"tools", "resources", "prompts"})
+    tools, _ = await peer.pages_of(peer.client.list_tools, "tools")
+    resources, _ = await peer.pages_of(peer.client.list_resources, "resources")
+    prompts, _ = await peer.pages_of(peer.client.list_prompts, "prompts")
+    check("grown" in [one.name for one in tools], "no new tool")
+    check("memo://grown" in [str(one.uri) for one in resources], "no new resource")
+    check("grown" in [one.name for one in prompts], "no new prompt")
+
+
+@step
+async def step_clean(peer):
+    check(not peer.faults, f"the server wrote what is no message: {peer.faults[:1]}")
 
 
 def reason(error):
@@ -336,36 +522,47 @@ def reason(error):
     return kind + " ".join(str(error).split())[:500]
 
 
-async def run(peer, names):
-    """Runs cells one after the other and tells how many failed."""
+async def run(options):
+    peer = Peer(options.revision)
+    command, *arguments = options.command
+    server = StdioServerParameters(command=command, args=arguments)
+    # `auto` is what the SDK does by default; a modern revision is adopted without a probe.
+    mode = {} if options.how == "default" else {"mode": MODERN if peer.modern else "legacy"}
+    asked = {"elicitation_callback": peer.elicit} if options.revision >= "2025-06-18" else {}
     failed = 0
-    for name in names:
-        # The SDK shields its own shutdown from cancellation; should that hang, this ends the process.
-        faulthandler.dump_traceback_later(DEADLINE + 20, exit=True)
-        try:
-            with anyio.fail_after(DEADLINE):
-                await CELLS[name](peer)
-            print(f"cell {peer.label}/{name} ok", flush=True)
-        except Exception as error:
-            failed += 1
-            print(f"cell {peer.label}/{name} FAILED: {reason(error)}", flush=True)
-    faulthandler.cancel_dump_traceback_later()
+    async with Client(
+        server,
+        client_info=types.Implementation(name="interop-python-client", version="1.0"),
+        sampling_callback=peer.sample,
+        list_roots_callback=peer.roots,
+        logging_callback=peer.log,
+        message_handler=peer.message,
+        **mode,
+        **asked,
+    ) as peer.client:
+        for name, take in STEPS.items():
+            if name not in options.steps:
+                continue
+            try:
+                with anyio.fail_after(PATIENCE):
+                    await take(peer)
+                print(f"step {name} ok", flush=True)
+            except Exception as error:
+                failed += 1
+                print(f"step {name} FAILED: {reason(error)}", flush=True)
     return failed
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reference", action="store_true", help="the server is server.py")
-    parser.add_argument("--modern", action="store_true", help="speak 2026-07-28 with a server that does")
-    parser.add_argument("--only", action="append", choices=sorted(CELLS), help="run this cell alone (repeatable)")
+    parser.add_argument("--revision", required=True)
+    parser.add_argument("--how", required=True, choices=("pinned", "default"))
+    parser.add_argument("--steps", required=True, type=lambda names: names.split(","))
     parser.add_argument("command", nargs=argparse.REMAINDER, help="starts the server, with its arguments")
     options = parser.parse_args()
-    if not options.command:
-        parser.error("which server?")
-    peer = Peer(options.command, options.reference, options.modern)
-    cells = options.only or [name for name in CELLS if not (options.modern and name in LEGACY_ONLY)]
-    failed = anyio.run(run, peer, cells)
-    sys.exit(1 if failed else 0)
+    # The SDK shields its own shutdown from cancellation; should that hang, this ends the process.
+    faulthandler.dump_traceback_later(55, exit=True)
+    sys.exit(1 if anyio.run(run, options) else 0)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,46 @@
-"""The reference server: the official Python SDK over stdio, for our clients to talk to.
+"""The fixture of ../README.md, served over stdio by the official Python SDK: all revisions, one body for both eras."""
 
-It offers the tools that `client.py` expects of every server; the two are checked against each other.
-"""
-
+import base64
 import warnings
+from typing import Annotated
 
 import anyio
 import mcp_types as types
+from mcp.server.elicitation import AcceptedElicitation
+from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.shared.exceptions import MCPDeprecationWarning
+from mcp.server.mcpserver.prompts.base import AssistantMessage, UserMessage
+from mcp.server.mcpserver.resolve import Elicit, ElicitationResult, ListRoots, Resolve, Sample
+from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from pydantic import BaseModel
 
 warnings.filterwarnings("ignore", category=MCPDeprecationWarning)
 
-server = MCPServer("python-peer", version="1.0", instructions="A peer to test against.", log_level="WARNING")
+MODERN = "2026-07-28"
+PAGE = 10
+BYTES = bytes(range(256))
+PIXEL = base64.b64encode(BYTES).decode()
+LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+NOTES = ("1", "10", "11", "12", "2", "3")
+STYLES = ("formal", "friendly", "frank", "short")
+
+server = MCPServer(
+    "interop-python",
+    version="1.0",
+    instructions="Call tools, read resources, get prompts.",
+    log_level="CRITICAL",
+)
+low = server._lowlevel_server
 
 
 class State:
-    """What the tools remember. One process serves one connection, so this is the connection's state too."""
+    """What the server remembers. One process serves one connection, so this is the connection's state too."""
 
     slow_was_cancelled = False
-    quiet = False
+    level = "debug"
+    subscribed = set()
 
 
 class Weather(BaseModel):
@@ -32,7 +51,7 @@ class Weather(BaseModel):
 
 
 class Form(BaseModel):
-    """What `ask` asks the user for."""
+    """What the person is asked for."""
 
     ok: bool
     name: str
@@ -50,10 +69,28 @@ async def add(a: int, b: int) -> int:
     return a + b
 
 
-@server.tool()
+@server.tool(annotations=types.ToolAnnotations(title="Weather", read_only_hint=True))
 async def weather(city: str) -> Weather:
     """Tells the weather: always the same."""
     return Weather(city=city, celsius=21.5)
+
+
+@server.tool(structured_output=False)
+async def content(ctx: Context) -> list[types.ContentBlock]:
+    """One block of each kind that the revision has."""
+    text = types.TextResourceContents(uri="memo://text", mime_type="text/plain", text="hello")
+    blob = types.BlobResourceContents(uri="memo://blob", mime_type="application/octet-stream", blob=PIXEL)
+    blocks = [
+        types.TextContent(text="hello"),
+        types.ImageContent(data=PIXEL, mime_type="image/png"),
+        types.EmbeddedResource(resource=text),
+        types.EmbeddedResource(resource=blob),
+    ]
+    if ctx.protocol_version >= "2025-03-26":
+        blocks.append(types.AudioContent(data=PIXEL, mime_type="audio/wav"))
+    if ctx.protocol_version >= "2025-06-18":
+        blocks.append(types.ResourceLink(name="text", uri="memo://text", mime_type="text/plain"))
+    return blocks
 
 
 @server.tool(structured_output=False)
@@ -73,44 +110,253 @@ async def fail(message: str) -> str:
 @server.tool(structured_output=False)
 async def slow(seconds: float) -> str:
     """Takes its time, and remembers if it was cancelled."""
-    end = anyio.current_time() + seconds
     try:
-        while anyio.current_time() < end:
-            await anyio.sleep(0.02)
+        await anyio.sleep(seconds)
     except anyio.get_cancelled_exc_class():
         State.slow_was_cancelled = True
         raise
     return "done"
 
 
-@server.tool()
-async def was_cancelled() -> bool:
+@server.tool(structured_output=False)
+async def was_cancelled() -> str:
     """Whether a call of `slow` was ever cancelled."""
-    return State.slow_was_cancelled
+    return "true" if State.slow_was_cancelled else "false"
+
+
+def the_question(question: str) -> Elicit[Form]:
+    return Elicit(question, Form)
 
 
 @server.tool(structured_output=False)
-async def ask(question: str, ctx: Context) -> str:
-    """Asks the user, and tells what came back."""
-    answer = await ctx.elicit(question, Form)
-    return f"accept:{answer.data.name}" if answer.action == "accept" else answer.action
+async def ask(question: str, answer: Annotated[ElicitationResult[Form], Resolve(the_question)]) -> str:
+    """Asks the person, and tells what came back."""
+    return told(answer)
+
+
+def told(answer) -> str:
+    return f"accept:{answer.data.name}" if isinstance(answer, AcceptedElicitation) else answer.action
+
+
+@server.tool(structured_output=False)
+async def ask_url(url: str, ctx: Context) -> str | types.InputRequiredResult:
+    """Sends the person to a page, and tells what they did."""
+    if ctx.protocol_version < MODERN:
+        return (await ctx.elicit_url("Please sign in", url, "elicitation-1")).action
+    if ctx.input_responses:
+        return ctx.input_responses["page"].action
+    request = types.ElicitRequest(params=types.ElicitRequestURLParams(message="Please sign in", url=url))
+    return types.InputRequiredResult(input_requests={"page": request})
+
+
+def the_prompt(prompt: str) -> Sample:
+    message = types.SamplingMessage(role="user", content=types.TextContent(text=prompt))
+    return Sample([message], system_prompt="Be brief.", max_tokens=100)
+
+
+def said(result: types.CreateMessageResult) -> str:
+    return f"{result.model}: {result.content.text}"
+
+
+@server.tool(structured_output=False)
+async def sample(prompt: str, result: Annotated[types.CreateMessageResult, Resolve(the_prompt)]) -> str:
+    """Has the client's model say something, and tells which model said what."""
+    return said(result)
+
+
+def the_roots() -> ListRoots:
+    return ListRoots()
+
+
+@server.tool(structured_output=False)
+async def roots(found: Annotated[types.ListRootsResult, Resolve(the_roots)]) -> str:
+    """The client's roots: their URIs, with a blank between them."""
+    return " ".join(str(root.uri) for root in found.roots)
+
+
+def who() -> Elicit[Form]:
+    return Elicit("accept", Form)
+
+
+def about(name: Annotated[Form, Resolve(who)]) -> Sample:
+    return the_prompt(name.name)
+
+
+@server.tool(structured_output=False)
+async def interview(
+    name: Annotated[Form, Resolve(who)],
+    result: Annotated[types.CreateMessageResult, Resolve(about)],
+    found: Annotated[types.ListRootsResult, Resolve(the_roots)],
+) -> str:
+    """Asks for a name, has the model say something about it, and counts the roots."""
+    return f"{name.name}, {said(result)}, {len(found.roots)} roots"
 
 
 @server.tool(structured_output=False)
 async def log(text: str, ctx: Context) -> str:
-    """Sends a log message at level info, unless the client asked for graver ones only."""
-    if not State.quiet:
-        await ctx.info(text, logger_name="python-peer")
+    """Sends two log messages, an info and an error, unless the client asked for graver ones only."""
+    for level in ("info", "error"):
+        # In the modern era the SDK goes by the request's own level.
+        if ctx.protocol_version >= MODERN or LEVELS.index(level) >= LEVELS.index(State.level):
+            await ctx.log(level, text, logger_name="interop")
     return "logged"
 
 
-async def set_level(_ctx, params: types.SetLevelRequestParams) -> types.EmptyResult:
-    """The SDK's MCPServer has no `logging/setLevel`; its lower layer takes one, and then offers the capability."""
-    State.quiet = params.level not in ("debug", "info")
+@server.tool(structured_output=False)
+async def touch(uri: str, ctx: Context) -> str:
+    """Tells those who subscribed to the resource that it changed."""
+    await ctx.notify_resource_updated(uri)
+    if ctx.protocol_version < MODERN and uri in State.subscribed:
+        await ctx.session.send_resource_updated(uri)
+    return "touched"
+
+
+@server.tool(structured_output=False)
+async def grow(ctx: Context) -> str:
+    """Adds the tool `grown`, the resource memo://grown and the prompt `grown`, and tells of it."""
+    server.add_tool(grown)
+    server.resource("memo://grown", name="grown", mime_type="text/plain")(grown)
+    server.prompt()(grown)
+    if ctx.protocol_version < MODERN:
+        await ctx.session.send_tool_list_changed()
+        await ctx.session.send_resource_list_changed()
+        await ctx.session.send_prompt_list_changed()
+    else:
+        await ctx.notify_tools_changed()
+        await ctx.notify_resources_changed()
+        await ctx.notify_prompts_changed()
+    return "grown"
+
+
+def grown() -> str:
+    """What was not there at first."""
+    return "grown"
+
+
+@server.resource("memo://text", name="text", mime_type="text/plain", description="Says hello.")
+def text_resource() -> str:
+    return "hello"
+
+
+@server.resource("memo://blob", name="blob", mime_type="application/octet-stream")
+def blob_resource() -> bytes:
+    return BYTES
+
+
+def leaf(number: int):
+    @server.resource(f"memo://leaf/{number}", name=f"leaf {number}", mime_type="text/plain")
+    def read() -> str:
+        return f"leaf {number}"
+
+
+for number in range(1, 11):
+    leaf(number)
+
+
+@server.resource("memo://notes/{id}", name="note", mime_type="text/plain")
+def note(id: str) -> str:
+    return f"note {id}"
+
+
+async def asked_by(ctx: Context, question: str) -> str | types.InputRequiredResult:
+    """What `ask` does, for what is no tool: the SDK has no resolvers there."""
+    if ctx.protocol_version < MODERN:
+        return told(await ctx.elicit(question, Form))
+    if not ctx.input_responses:
+        schema = {
+            "type": "object",
+            "properties": {"ok": {"type": "boolean"}, "name": {"type": "string"}},
+            "required": ["ok", "name"],
+        }
+        request = types.ElicitRequest(params=types.ElicitRequestFormParams(message=question, requested_schema=schema))
+        return types.InputRequiredResult(input_requests={"answer": request}, request_state=question)
+    answer = ctx.input_responses["answer"]
+    if ctx.request_state != question:
+        raise MCPError(types.INVALID_PARAMS, f"the state came back as {ctx.request_state!r}")
+    return f"accept:{answer.content['name']}" if answer.action == "accept" else answer.action
+
+
+@server.resource("memo://asked/{question}", name="asked", mime_type="text/plain")
+async def asked_resource(question: str, ctx: Context) -> str | types.InputRequiredResult:
+    return await asked_by(ctx, question)
+
+
+@server.prompt(description="A greeting.")
+def greet(name: str, style: str | None = None) -> str:
+    return f"Greet {name}." + (f" Be {style}." if style else "")
+
+
+@server.prompt(description="A picture and a text.")
+def picture() -> list:
+    text = types.TextResourceContents(uri="memo://text", mime_type="text/plain", text="hello")
+    return [
+        AssistantMessage(types.ImageContent(data=PIXEL, mime_type="image/png")),
+        UserMessage(types.EmbeddedResource(resource=text)),
+    ]
+
+
+@server.prompt(description="Asks first.")
+async def asked(question: str, ctx: Context) -> str | types.InputRequiredResult:
+    return await asked_by(ctx, question)
+
+
+@server.completion()
+async def complete(ref, argument, context) -> types.Completion:
+    if isinstance(ref, types.ResourceTemplateReference):
+        known = NOTES
+    elif argument.name == "style":
+        known = STYLES
+    elif context and context.arguments and context.arguments.get("style") == "formal":
+        known = ("Ms Lovelace",)
+    else:
+        known = ("Ada", "Alan")
+    values = [value for value in known if value.startswith(argument.value)]
+    return types.Completion(values=values, total=len(values), has_more=False)
+
+
+def paged(method, member, everything, result):
+    """The SDK's upper layer gives one page; its lower one gives these, of ten each."""
+
+    async def handle(_ctx, params):
+        cursor = params.cursor if params is not None else None
+        if cursor is not None and not cursor.isdecimal():
+            raise MCPError(types.INVALID_PARAMS, f"no such page: {cursor}")
+        start = int(cursor or 0)
+        items = await everything()
+        more = str(start + PAGE) if start + PAGE < len(items) else None
+        return result(**{member: items[start : start + PAGE]}, next_cursor=more)
+
+    low.add_request_handler(method, types.PaginatedRequestParams, handle)
+
+
+async def subscribe(_ctx, params: types.SubscribeRequestParams) -> types.EmptyResult:
+    State.subscribed.add(str(params.uri))
     return types.EmptyResult()
 
 
-server._lowlevel_server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, set_level)
+async def unsubscribe(_ctx, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
+    State.subscribed.discard(str(params.uri))
+    return types.EmptyResult()
+
+
+async def set_level(_ctx, params: types.SetLevelRequestParams) -> types.EmptyResult:
+    State.level = params.level
+    return types.EmptyResult()
+
+
+paged("tools/list", "tools", server.list_tools, types.ListToolsResult)
+paged("resources/list", "resources", server.list_resources, types.ListResourcesResult)
+# The upper layer leaves these to the lower one.
+low.add_request_handler("resources/subscribe", types.SubscribeRequestParams, subscribe)
+low.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, unsubscribe)
+low.add_request_handler("logging/setLevel", types.SetLevelRequestParams, set_level)
+
+
+async def main():
+    changes = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+    async with stdio_server() as (read, write):
+        await low.run(read, write, low.create_initialization_options(changes))
+
 
 if __name__ == "__main__":
-    server.run("stdio")
+    anyio.run(main)
