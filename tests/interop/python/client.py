@@ -34,7 +34,8 @@ TOOLS = {
     "add": {"a", "b"},
     "weather": {"city"},
     "content": set(),
-    "count": {"n"},
+    "count": {"n", "hold"},
+    "release": set(),
     "fail": {"message"},
     "slow": {"seconds"},
     "was_cancelled": set(),
@@ -194,7 +195,7 @@ async def step_negotiate(peer):
 @step
 async def step_list(peer):
     tools, lengths = await peer.pages_of(peer.client.list_tools, "tools")
-    same("pages", lengths, [10, 6])
+    same("pages", lengths, [10, 7])
     same("tools", sorted(tool.name for tool in tools), sorted(TOOLS))
     for tool in tools:
         schema, parameters = tool.input_schema, TOOLS[tool.name]
@@ -291,8 +292,17 @@ async def step_progress(peer):
     async def note(progress, total, message):
         seen.append((progress, total, message))
 
-    await peer.call("count", {"n": 5}, progress_callback=note)
+    await peer.call("count", {"n": 5, "hold": False}, progress_callback=note)
     same("progress before the result", seen, [(n, 5, f"step {n} of 5") for n in range(1, 6)])
+    seen.clear()
+
+    async def note_and_release(progress, total, message):
+        await note(progress, total, message)
+        if progress == total:
+            await peer.call("release")
+
+    await peer.call("count", {"n": 3, "hold": True}, progress_callback=note_and_release)
+    same("progress of one that waits", seen, [(n, 3, f"step {n} of 3") for n in range(1, 4)])
 
 
 @step

@@ -41,6 +41,7 @@ class State:
     slow_was_cancelled = False
     level = "debug"
     subscribed = set()
+    released = anyio.Event()
 
 
 class Weather(BaseModel):
@@ -94,11 +95,20 @@ async def content(ctx: Context) -> list[types.ContentBlock]:
 
 
 @server.tool(structured_output=False)
-async def count(n: int, ctx: Context) -> str:
-    """Counts to n and reports each step."""
+async def count(n: int, hold: bool, ctx: Context) -> str:
+    """Counts to n and reports each step; then, if it is to hold, waits for `release`."""
     for step in range(1, n + 1):
         await ctx.report_progress(step, n, f"step {step} of {n}")
+    if hold:
+        await State.released.wait()
     return f"counted to {n}"
+
+
+@server.tool(structured_output=False)
+async def release() -> str:
+    """Lets `count` end."""
+    State.released.set()
+    return "released"
 
 
 @server.tool(structured_output=False)

@@ -41,6 +41,8 @@ const said = result => `${result.model}: ${result.content.text}`;
 export function offer(server, sdk) {
     let slowWasCancelled = false;
     const subscribed = new Set();
+    let release;
+    const released = new Promise(resolve => (release = resolve));
 
     const tool = (name, description, inputSchema, handler, more = {}) =>
         server.registerTool(name, { description, inputSchema: z.object(inputSchema), ...more }, handler);
@@ -78,14 +80,20 @@ export function offer(server, sdk) {
             content.push({ type: 'resource_link', name: 'text', uri: 'memo://text', mimeType: 'text/plain' });
         return { content };
     });
-    tool('count', 'Counts to n and reports each step.', { n: z.int() }, async ({ n }, ctx) => {
+    const counting = 'Counts to n and reports each step; then, if it is to hold, waits for `release`.';
+    tool('count', counting, { n: z.int(), hold: z.boolean() }, async ({ n, hold }, ctx) => {
         const progressToken = sdk.progressToken(ctx);
         for (let step = 1; step <= n && progressToken !== undefined; step += 1)
             await sdk.notify(ctx, {
                 method: 'notifications/progress',
                 params: { progressToken, progress: step, total: n, message: `step ${step} of ${n}` }
             });
+        if (hold) await released;
         return text(`counted to ${n}`);
+    });
+    tool('release', 'Lets `count` end.', {}, () => {
+        release();
+        return text('released');
     });
     tool('fail', 'Always fails.', { message: z.string() }, ({ message }) => {
         throw new Error(message);
