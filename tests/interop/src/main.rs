@@ -1,27 +1,75 @@
-//! Interop with the official SDKs: `mcp-interop --python PYTHON` runs all cells; `mcp-interop serve` is our server.
+//! Interop with the official SDKs; `README.md` beside this folder tells what the cells and steps are.
 //!
-//! A cell is one thing that two peers do with each other. Each prints `cell NAME ok` or `cell NAME FAILED: why`.
+//! ```text
+//! mcp-interop table --python PYTHON --rmcp RMCP [--pairs] [--wrong ANSWER] [TEXT]   runs cells whose name has TEXT in it
+//! mcp-interop server [--only REVISION] [--wrong ANSWER]                             our server with the fixture
+//! mcp-interop client --revision REVISION --how HOW --steps NAMES [--wrong ANSWER] COMMAND ARGS...
+//! mcp-interop watch FILE COMMAND ARGS...                                            tells how a server ends
+//! ```
 
-mod cells;
-mod server;
+mod client;
+mod fixture;
+mod run;
+mod table;
+mod watch;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use run::{Outcome, Peers};
+use table::Cell;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["serve"] => match mcp_tokio::serve_stdio(server::server()).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("mcp-interop serve: {error}");
-                ExitCode::FAILURE
-            }
-        },
-        ["--python", python] => cells::run(python).await,
+    match arguments.split_first() {
+        Some((mode, rest)) if mode == "table" => table(rest).await,
+        Some((mode, rest)) if mode == "client" => client::run(rest).await,
+        Some((mode, [record, command @ ..])) if mode == "watch" => watch::run(record, command),
         _ => {
-            eprintln!("usage: mcp-interop --python PYTHON | mcp-interop serve");
+            eprintln!("usage: mcp-interop table | server | client | watch");
             ExitCode::FAILURE
         }
     }
+}
+
+async fn table(arguments: &[String]) -> ExitCode {
+    let mut peers = Peers { python: "python3".to_owned(), rmcp: "interop-rmcp".to_owned() };
+    let (mut cells, mut wrong, mut wanted) = (table::cells(), None, "");
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match (argument.as_str(), arguments.as_slice().first()) {
+            ("--pairs", _) => cells = table::pairs(),
+            ("--python", Some(value)) => peers.python.clone_from(value),
+            ("--rmcp", Some(value)) => peers.rmcp.clone_from(value),
+            ("--wrong", Some(value)) => wrong = Some(value.as_str()),
+            (text, _) => wanted = text,
+        }
+        if argument.starts_with("--") && argument != "--pairs" {
+            arguments.next();
+        }
+    }
+    cells.retain(|cell| cell.to_string().contains(wanted));
+    let failed = AtomicBool::new(cells.is_empty());
+    run::all(&peers, &cells, wrong, |cell, outcome| {
+        if !tell(cell, &outcome) {
+            failed.store(true, Ordering::Relaxed);
+        }
+    })
+    .await;
+    if failed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Prints what came of a cell; whether all is well.
+fn tell(cell: &Cell, outcome: &Outcome) -> bool {
+    if outcome.failed.is_empty() {
+        println!("cell {cell}: {} steps ok", outcome.steps);
+        return true;
+    }
+    let failed = outcome.failed.iter().map(|(step, why)| format!("{step}: {why}")).collect::<Vec<_>>().join("; ");
+    println!("cell {cell}: {} of {} steps FAILED: {failed}", outcome.failed.len(), outcome.steps);
+    for line in outcome.noise.lines().take(40) {
+        println!("    {line}");
+    }
+    false
 }

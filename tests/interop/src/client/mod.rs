@@ -1,0 +1,167 @@
+//! Our client: takes the steps with any server that offers the fixture, and prints a line for each.
+
+mod steps;
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+use mcp::model::{
+};
+use mcp::process::{Command, How};
+use mcp::{Client, ClientBuilder, ErrorObject, Notification, ProtocolVersion};
+use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
+
+/// What the server asked, and said of its own accord.
+#[derive(Debug, Default)]
+struct Heard {
+    notes: Mutex<Notes>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    /// Level, data and logger of each message.
+    logs: Vec<Value>,
+    updates: Vec<String>,
+    changes: BTreeSet<String>,
+    /// The fields of each form.
+    forms: Vec<Value>,
+    pages: Vec<String>,
+}
+
+impl Heard {
+    fn note(&self, write: impl FnOnce(&mut Notes)) {
+        write(&mut self.notes.lock().expect("no panic under it"));
+        self.news.notify_one();
+    }
+
+    /// Waits until what was heard is enough.
+    async fn until<T>(&self, mut enough: impl FnMut(&mut Notes) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = enough(&mut self.notes.lock().expect("no panic under it")) {
+                return found;
+            }
+            self.news.notified().await;
+        }
+    }
+}
+
+/// How it is called, read from the command line.
+struct Options<'a> {
+    revision: ProtocolVersion,
+    pinned: bool,
+    steps: Vec<&'a str>,
+    wrong: Option<&'a str>,
+    command: &'a [String],
+}
+
+pub(crate) async fn run(arguments: &[String]) -> ExitCode {
+    let Some(options) = read(arguments) else {
+        eprintln!("usage: client --revision REVISION --how HOW --steps NAMES [--wrong ANSWER] COMMAND ARGS...");
+        return ExitCode::FAILURE;
+    };
+    let heard = Arc::new(Heard::default());
+    let Some((program, arguments)) = options.command.split_first() else { return ExitCode::FAILURE };
+    let command = Command::new(program).args(arguments);
+    let client = match mcp_tokio::spawn_with(command, builder(&options, &heard)).await {
+        Ok(client) => client,
+        Err(error) => {
+            eprintln!("cannot connect: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let failed = steps::take(&client, &heard, options.revision, &options.steps).await;
+    let exit = client.close().await;
+    if !exit.as_ref().is_some_and(|exit| exit.how == How::ByItself) {
+        eprintln!("the server ended otherwise than by itself: {exit:?}");
+        return ExitCode::FAILURE;
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn read(arguments: &[String]) -> Option<Options<'_>> {
+    let [revision_flag, revision, how_flag, how, steps_flag, steps, rest @ ..] = arguments else { return None };
+    if (revision_flag.as_str(), how_flag.as_str(), steps_flag.as_str()) != ("--revision", "--how", "--steps") {
+        return None;
+    }
+    let (wrong, command) = match rest {
+        [flag, wrong, command @ ..] if flag == "--wrong" => (Some(wrong.as_str()), command),
+        command => (None, command),
+    };
+    let revision = ProtocolVersion::ALL.into_iter().find(|known| known.as_str() == revision)?;
+    Some(Options { revision, pinned: how == "pinned", steps: steps.split(',').collect(), wrong, command })
+}
+
+/// What the client answers and hears.
+fn builder(options: &Options<'_>, heard: &Arc<Heard>) -> ClientBuilder {
+    let (wrong_form, wrong_model) = (options.wrong == Some("elicitation"), options.wrong == Some("sampling"));
+    let (forms, logs, others) = (Arc::clone(heard), Arc::clone(heard), Arc::clone(heard));
+    let second = if options.wrong == Some("roots") { "file:///interop/three" } else { "file:///interop/two" };
+    let builder = Client::builder("interop-ours-client", "1.0")
+        .on_elicit(move |question: ElicitParams| {
+            let answer = elicited(&forms, &question, wrong_form);
+            async move { answer }
+        })
+        .on_sample(move |asked: CreateMessageParams| {
+            let answer = sampled(&asked, wrong_model);
+            async move { answer }
+        })
+        .root("file:///interop/one", "One")
+        .root(second, "Two")
+        .on_log(move |entry: LogParams| {
+            logs.note(|notes| notes.logs.push(json!([entry.level, entry.data, entry.logger])));
+        })
+        .on_notification(move |notification: Notification| {
+            hear(&others, &notification);
+            async {}
+        });
+    if options.pinned { builder.versions([options.revision]) } else { builder }
+}
+
+fn elicited(heard: &Heard, question: &ElicitParams, wrong: bool) -> ElicitResult {
+    let question = serde_json::to_value(question).unwrap_or_default();
+    if question["mode"] == json!(ElicitMode::Url) {
+        heard.note(|notes| notes.pages.push(question["url"].as_str().unwrap_or_default().to_owned()));
+        return ElicitResult::accept(Map::new());
+    }
+    heard.note(|notes| notes.forms.push(question["requestedSchema"]["properties"].clone()));
+    let name = if wrong { "Bob" } else { "Ada" };
+    match question["message"].as_str() {
+        Some("accept") => {
+            ElicitResult::accept(Map::from_iter([("ok".to_owned(), true.into()), ("name".to_owned(), name.into())]))
+        }
+        Some("decline") => ElicitResult::decline(),
+        _ => ElicitResult::cancel(),
+    }
+}
+
+fn sampled(asked: &CreateMessageParams, wrong: bool) -> Result<CreateMessageResult, ErrorObject> {
+    let asked = serde_json::to_value(asked).unwrap_or_default();
+    if asked["systemPrompt"] != "Be brief." || asked["maxTokens"] != 100 {
+        return Err(ErrorObject::invalid_params(format!("asked differently: {asked}")));
+    }
+    // One block, which some write as a list of one.
+    let content = &asked["messages"][0]["content"];
+    let content = if content.is_array() { &content[0] } else { content };
+    let said = format!("You said {}", content["text"].as_str().unwrap_or_default());
+    let model = if wrong { "another-model" } else { "interop-model" };
+    let answer = json!({
+        "role": "assistant",
+        "content": { "type": "text", "text": said },
+        "model": model,
+        "stopReason": "endTurn",
+    });
+    serde_json::from_value(answer).map_err(|error| ErrorObject::internal(error.to_string()))
+}
+
+fn hear(heard: &Heard, notification: &Notification) {
+    let params: Value = notification.params().unwrap_or_default();
+    let method = notification.method();
+    if method == "notifications/resources/updated" {
+        heard.note(|notes| notes.updates.push(params["uri"].as_str().unwrap_or_default().to_owned()));
+    } else if let Some(list) = method.strip_suffix("/list_changed") {
+        heard.note(|notes| notes.changes.extend(list.rsplit('/').next().map(str::to_owned)));
+    }
+}
