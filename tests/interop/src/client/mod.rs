@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
-use mcp::model::{
-};
+use mcp::model::{CreateMessageParams, CreateMessageResult, ElicitParams, ElicitResult, LogParams};
 use mcp::process::{Command, How};
 use mcp::{Client, ClientBuilder, ErrorObject, Notification, ProtocolVersion};
 use serde_json::{Map, Value, json};
@@ -122,7 +121,7 @@ fn builder(options: &Options<'_>, heard: &Arc<Heard>) -> ClientBuilder {
 
 fn elicited(heard: &Heard, question: &ElicitParams, wrong: bool) -> ElicitResult {
     let question = serde_json::to_value(question).unwrap_or_default();
-    if question["mode"] == json!(ElicitMode::Url) {
+    if question["mode"] == "url" {
         heard.note(|notes| notes.pages.push(question["url"].as_str().unwrap_or_default().to_owned()));
         return ElicitResult::accept(Map::new());
     }

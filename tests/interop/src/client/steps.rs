@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcp::model::LoggingLevel;
-use mcp::{Client, Era, Error, ErrorCode, ProtocolVersion};
+use mcp::{Client, ErrorCode, ProtocolVersion};
 use serde_json::{Value, json};
 
 use super::Heard;
@@ -102,7 +102,7 @@ impl Walk<'_> {
             "read" => self.read().await,
             "missing_resource" => {
                 let code = refused(self.read_resource("memo://no/such").await)?;
-                let legacy = code == ErrorCode::RESOURCE_NOT_FOUND && self.revision.era() == Era::Legacy;
+                let legacy = code == ErrorCode::RESOURCE_NOT_FOUND && !self.modern();
                 check(legacy || code == ErrorCode::INVALID_PARAMS, format!("code {code:?}"))
             }
             "template" => self.template().await,
@@ -153,12 +153,16 @@ impl Walk<'_> {
                 same("part", &read["contents"][0]["text"], &json!("decline"))
             }
             "logging" => self.logging().await,
-            "subscription" if self.revision.era() == Era::Modern => self.listen().await,
+            "subscription" if self.modern() => self.listen().await,
             "subscription" => self.subscription().await,
             "list_changed" => self.list_changed().await,
             "clean" => Ok(()),
             name => Err(format!("there is no step {name}")),
         }
+    }
+
+    fn modern(&self) -> bool {
+        self.revision == ProtocolVersion::V2026_07_28
     }
 
     fn negotiate(&self) -> Outcome {
@@ -285,7 +289,7 @@ impl Walk<'_> {
         let (all, mut last) = tokio::sync::mpsc::unbounded_channel();
         let holding = self.client.call_tool("count", json!({ "n": 3, "hold": true })).on_progress(move |progress| {
             if progress.total == Some(progress.progress) {
-                drop(all.send(()));
+                let _ = all.send(());
             }
         });
         let releasing = async {
@@ -387,7 +391,7 @@ impl Walk<'_> {
         self.heard.until(|notes| Some(notes.logs.clear())).await;
         for (level, said) in [(LoggingLevel::Error, "one"), (LoggingLevel::Info, "two")] {
             let call = self.client.call_tool("log", json!({ "text": said }));
-            if self.revision.era() == Era::Modern {
+            if self.modern() {
                 self.called("log", json!({ "text": "unasked" })).await?;
                 call.log_level(level).await.map_err(text)?;
             } else {
