@@ -12,14 +12,18 @@ use crate::report::Failure;
 /// No program of ours takes this long; one that does hangs.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
 
+const NODE: &str = "install Node.js 20 or later with npm (Debian: nodejs and npm; https://nodejs.org)";
+
 /// What to do about a program that is not there.
-const HINTS: [(&str, &str); 4] = [
+const HINTS: [(&str, &str); 6] = [
     ("cargo", "install Rust with rustup (https://rustup.rs)"),
     ("rustc", "install Rust with rustup (https://rustup.rs)"),
     (
         "rustup",
         "install Rust with rustup (https://rustup.rs): other packagings of Rust lack the toolchains and targets",
     ),
+    ("node", NODE),
+    ("npm", NODE),
     ("python3", "install Python 3.10 or later with its venv module (Debian: python3-venv)"),
 ];
 

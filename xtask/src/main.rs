@@ -27,10 +27,11 @@ Usage: cargo xtask COMMAND
 Commands:
   test             all that must hold on every commit; prints a table and, as its last line, the tally
   test STEP...     only these of its steps
-  interop          only the step interop: our client and server against the real Python SDK
+  interop          only the step interop: our client and server against the official SDKs for Python, TypeScript and Rust
+  interop-pairs    those SDKs among themselves, by the same steps: what fails here is not our fault
   samples          prints what we send, of every method in every revision, as one JSON object per line
 
-It needs Rust with rustup and Python 3 with venv. It installs the rest itself.
+It needs Rust with rustup, Python 3 with venv, and Node with npm. It installs the rest itself.
 ";
 
 /// Every step of `cargo xtask test`, in order: cheap and telling first.
@@ -50,6 +51,9 @@ const STEPS: [Step; 14] = [
     Step { name: "cross-macos", run: compile::cross_macos },
     Step { name: "interop", run: interop::step },
 ];
+
+/// Not part of `cargo xtask test`: it says nothing about this project.
+static PAIRS: Step = Step { name: "interop-pairs", run: interop::pairs };
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
 /// The steps that a command line names, or what is wrong with it.
 fn select(arguments: &[String]) -> Result<Vec<&'static Step>, String> {
     let (names, all): (&[String], bool) = match arguments {
+        [command] if command == PAIRS.name => return Ok(vec![&PAIRS]),
         [command] if command == "test" => (&[], true),
         [command, names @ ..] if command == "test" => (names, false),
         [command] if command == "interop" => (arguments, false),
@@ -103,6 +108,7 @@ mod tests {
         assert_eq!(names("test").map(|all| all.len()), Ok(STEPS.len()));
         assert_eq!(names("test docs fmt"), Ok(vec!["fmt", "docs"]));
         assert_eq!(names("interop"), Ok(vec!["interop"]));
+        assert_eq!(names("interop-pairs"), Ok(vec!["interop-pairs"]));
         assert!(names("").is_err() && names("test nonsense").is_err() && names("fmt").is_err());
     }
 }

@@ -1,6 +1,8 @@
 """The fixture of ../README.md, served over stdio by the official Python SDK: all revisions, one body for both eras."""
 
 import base64
+import os
+import sys
 import warnings
 from typing import Annotated
 
@@ -370,3 +372,6 @@ async def main():
 
 if __name__ == "__main__":
     anyio.run(main)
+    # The SDK is done, which is what counts. The interpreter's own end takes long on a busy machine, and clients are not patient.
+    sys.stdout.flush()
+    os._exit(0)
