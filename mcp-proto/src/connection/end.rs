@@ -43,8 +43,9 @@ impl Connection {
 
     pub(super) fn begin_end(&mut self, reason: CloseReason, grace: Duration) {
         // The first reason is the true one, and the first deadline holds unless a nearer one comes.
-        self.ending.get_or_insert(reason);
+        let reason = self.ending.get_or_insert(reason).clone();
         self.end_subscriptions();
+        self.abandon_listens(&reason);
         self.timers.set_earlier(Timer::Drain, self.now + grace);
     }
 

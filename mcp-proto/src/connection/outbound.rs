@@ -350,6 +350,14 @@ impl Connection {
         self.end_call(id, Err(error));
     }
 
+    /// Ends our subscriptions, which would not end by themselves. The server is told: it may wait for them in its turn.
+    pub(super) fn abandon_listens(&mut self, reason: &CloseReason) {
+        let listens = self.calls.open.iter().filter(|(_, call)| call.is_listen);
+        for id in listens.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.abandon_call(id, "this side is closing", RequestError::Closed(reason.clone()));
+        }
+    }
+
     /// Ends the calls that were made while a request of the peer was in work that is over now.
     pub(super) fn end_nested(&mut self, within: InboundId) {
         let nested = self.calls.open.iter().filter(|(_, call)| call.within == Some(within));
