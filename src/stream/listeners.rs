@@ -115,6 +115,10 @@ impl Listener {
         }
     }
 
+    fn subscribes_to(&self, uri: &str) -> bool {
+        self.filter.resource_subscriptions.iter().flatten().any(|subscribed| subscribed == uri)
+    }
+
     fn hear(&mut self, message: &Message, wakers: &mut Vec<Waker>) -> Heard {
         if message.method() == "notifications/subscriptions/acknowledged" {
             if let Ok(AcknowledgedParams { notifications, .. }) = message.params().decode() {
@@ -216,8 +220,14 @@ impl Listeners {
         }
         if let Some(change) = Change::of(message) {
             let on_calls = self.calls.values().copied().collect::<BTreeSet<_>>();
+            // A URI that nobody subscribed to is of a part of something; whose it is, only the server knows.
+            let subscribed = match &change {
+                Change::Resource(uri) => self.wanted.get_key_value(uri).map(|(uri, _)| uri.as_str()),
+                _ => None,
+            };
             for (key, listener) in &mut self.open {
-                if !on_calls.contains(key) && listener.wants(&change) {
+                let is_meant = subscribed.is_none_or(|uri| listener.subscribes_to(uri));
+                if !on_calls.contains(key) && is_meant && listener.wants(&change) {
                     listener.pending.note(change.clone(), &listener.filter);
                     wakers.extend(listener.waker.take());
                 }
