@@ -64,7 +64,8 @@ impl Peers {
     }
 
     fn run(&self, mode: &str) -> Result<Run, Failure> {
-        let run = Run::new("cargo run --quiet --package mcp-interop --locked --").arg(mode).arg("--python").arg(&self.python);
+        let run =
+            Run::new("cargo run --quiet --package mcp-interop --locked --").arg(mode).arg("--python").arg(&self.python);
         Ok(run.arg("--rmcp").arg(&self.rmcp).show(|line| line.starts_with("cell ") || line.starts_with("proof ")))
     }
 }
@@ -88,7 +89,9 @@ fn node(stamp: &Path) -> Result<(), Failure> {
     let version = Run::new("node --version").stdout()?;
     let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
     if major.is_none_or(|major: u32| major < OLDEST_NODE) {
-        return Err(format!("the TypeScript SDK needs Node {OLDEST_NODE} or later, and this is {}", version.trim()).into());
+        return Err(
+            format!("the TypeScript SDK needs Node {OLDEST_NODE} or later, and this is {}", version.trim()).into()
+        );
     }
     if !Path::new(NODE).join("node_modules").is_dir() {
         // Somebody cleaned up, so the stamp is not true.

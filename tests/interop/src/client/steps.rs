@@ -359,11 +359,8 @@ impl Walk<'_> {
             found.push(json!([prompt["name"], arguments]));
         }
         found.sort_by_key(Value::to_string);
-        let wanted = json!([
-            ["asked", [["question", true]]],
-            ["greet", [["name", true], ["style", false]]],
-            ["picture", []],
-        ]);
+        let wanted =
+            json!([["asked", [["question", true]]], ["greet", [["name", true], ["style", false]]], ["picture", []],]);
         same("prompts", &Value::Array(found), &wanted)?;
         let greeting = self.get_prompt("greet", json!({ "name": "Zoë", "style": "brief" })).await.map_err(text)?;
         same("description", &greeting["description"], &json!("A greeting."))?;
@@ -433,7 +430,8 @@ impl Walk<'_> {
         self.called("grow", json!({})).await?;
         let changes = self.heard.until(|notes| (notes.changes.len() >= 3).then(|| notes.changes.clone())).await;
         same("changes", &changes, &["tools", "resources", "prompts"].map(str::to_owned).into())?;
-        for (list, member, wanted) in [("tools", "name", "grown"), ("resources", "uri", "memo://grown"), ("prompts", "name", "grown")]
+        for (list, member, wanted) in
+            [("tools", "name", "grown"), ("resources", "uri", "memo://grown"), ("prompts", "name", "grown")]
         {
             let (items, _) = self.pages(&format!("{list}/list"), list).await?;
             check(items.iter().any(|one| one[member] == wanted), format!("nothing new in {list}"))?;
