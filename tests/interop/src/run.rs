@@ -119,14 +119,13 @@ async fn run(peers: &Peers, cell: &Cell, steps: &[&str], wrong: Option<&str>) ->
 /// How a party is started in a role, up to the options.
 fn program(peers: &Peers, party: Party, ours: &str, role: &str) -> Vec<String> {
     let script = |folder: &str, name: String| format!("tests/interop/{folder}/{name}");
-    let words = match party {
+    match party {
         Party::Ours => vec![ours.to_owned(), role.to_owned()],
         Party::Python => vec![peers.python.clone(), script("python", format!("{role}.py"))],
         Party::TypeScript => vec!["node".to_owned(), script("typescript", format!("{role}.mjs"))],
         Party::Sdk => vec!["node".to_owned(), script("typescript", format!("{role}1.mjs"))],
         Party::Rmcp => vec![peers.rmcp.clone(), role.to_owned()],
-    };
-    words
+    }
 }
 
 /// A file name for this cell alone.

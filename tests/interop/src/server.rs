@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mcp::model::{
-    ContentBlock, GetPromptResult, ListRootsResult, LoggingLevel, Progress, PromptMessage, ToolAnnotations,
+    ContentBlock, CreateMessageParams, GetPromptResult, LoggingLevel, Progress, PromptMessage, SamplingMessage,
+    ToolAnnotations,
 };
 use mcp::{
     Change, Context, Form, HandlerError, Json, Partial, Prompt, ProtocolVersion, Resource, ResourceTemplate, Server,
@@ -13,7 +14,7 @@ use mcp::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::fixture::BYTES;
@@ -237,12 +238,8 @@ fn asking(server: Server, wrong: Wrong) -> Server {
             "ask_url",
             "Sends the person to a page, and tells what they did.",
             move |ctx: Context, args: Page| async move {
-                let mut params = json!({ "mode": "url", "message": "Please sign in", "url": args.url });
-                if ctx.version() == ProtocolVersion::V2025_11_25 {
-                    params["elicitationId"] = "elicitation-1".into();
-                }
-                let answer: Value = ctx.ask("page", "elicitation/create", &params).await?;
-                Ok::<_, mcp::Error>(wrong.or("elicitation_url", answer["action"].as_str().unwrap_or_default()))
+                let answer = ctx.elicit_url("page", "Please sign in", args.url, "elicitation-1").await?;
+                Ok::<_, mcp::Error>(wrong.or("elicitation_url", answer.action.to_string()))
             },
         ))
         .tool(Tool::new(
@@ -374,17 +371,13 @@ async fn told(ctx: &Context, question: &str) -> mcp::Result<String> {
 }
 
 async fn sampled(ctx: &Context, prompt: &str) -> mcp::Result<String> {
-    let params = json!({
-        "messages": [{ "role": "user", "content": { "type": "text", "text": prompt } }],
-        "systemPrompt": "Be brief.",
-        "maxTokens": 100,
-    });
-    let said: Value = ctx.ask("said", "sampling/createMessage", &params).await?;
-    let text = said["content"]["text"].as_str().unwrap_or_default();
-    Ok(format!("{}: {text}", said["model"].as_str().unwrap_or_default()))
+    let message = SamplingMessage::user(ContentBlock::text(prompt));
+    let params = CreateMessageParams::new([message], 100).with_system_prompt("Be brief.");
+    let said = ctx.sample("said", params).await?;
+    let text = said.content.iter().filter_map(ContentBlock::as_text).collect::<String>();
+    Ok(format!("{}: {text}", said.model))
 }
 
 async fn roots(ctx: &Context) -> mcp::Result<Vec<String>> {
-    let listed: ListRootsResult = ctx.ask("roots", "roots/list", &json!({})).await?;
-    Ok(listed.roots.into_iter().map(|root| root.uri).collect())
+    Ok(ctx.roots("roots").await?.into_iter().map(|root| root.uri).collect())
 }

@@ -19,8 +19,11 @@ const PAGE: usize = 10;
 const NOTES: &[&str] = &["1", "10", "11", "12", "2", "3"];
 const STYLES: &[&str] = &["formal", "friendly", "frank", "short"];
 
-/// Each tool: what it does, and its parameters with their types.
-const TOOLS: &[(&str, &str, &[(&str, &str)])] = &[
+/// Parameters and their types.
+type Parameters = &'static [(&'static str, &'static str)];
+
+/// Each tool, what it does, and what it takes.
+const TOOLS: &[(&str, &str, Parameters)] = &[
     ("echo", "Gives the text back.", &[("text", "string")]),
     ("add", "Adds two integers.", &[("a", "integer"), ("b", "integer")]),
     ("weather", "Tells the weather: always the same.", &[("city", "string")]),

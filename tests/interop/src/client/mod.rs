@@ -5,7 +5,7 @@ mod steps;
 use std::collections::BTreeSet;
 use std::future::{Ready, ready};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use mcp::model::{CreateMessageParams, CreateMessageResult, ElicitAction, ElicitParams, ElicitResult, LogParams};
 use mcp::process::{Command, How};
@@ -32,15 +32,19 @@ struct Notes {
 }
 
 impl Heard {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().expect("no panic under it")
+    }
+
     fn note(&self, write: impl FnOnce(&mut Notes)) {
-        write(&mut self.notes.lock().expect("no panic under it"));
+        write(&mut self.notes());
         self.news.notify_one();
     }
 
     /// Waits until what was heard is enough.
-    async fn until<T>(&self, mut enough: impl FnMut(&mut Notes) -> Option<T>) -> T {
+    async fn until<T>(&self, enough: impl Fn(&Notes) -> Option<T>) -> T {
         loop {
-            if let Some(found) = enough(&mut self.notes.lock().expect("no panic under it")) {
+            if let Some(found) = enough(&self.notes()) {
                 return found;
             }
             self.news.notified().await;

@@ -128,7 +128,7 @@ impl Walk<'_> {
             "elicitation_url" => {
                 let url = "https://example.com/sign-in";
                 same("told", &self.told("ask_url", json!({ "url": url })).await?.as_str(), &"accept")?;
-                let pages = self.heard.until(|notes| Some(notes.pages.clone())).await;
+                let pages = self.heard.notes().pages.clone();
                 same("pages", &pages, &vec![url.to_owned()])
             }
             "sampling" => {
@@ -175,8 +175,8 @@ impl Walk<'_> {
         same("version", &server.info.version.as_str(), &"1.0")?;
         same("instructions", &server.instructions.as_deref(), &Some("Call tools, read resources, get prompts."))?;
         use Capability::{
-            Completions, Logging, Prompts, PromptsListChanged, Resources, ResourcesListChanged, ResourcesSubscribe, Tools,
-            ToolsListChanged,
+            Completions, Logging, Prompts, PromptsListChanged, Resources, ResourcesListChanged, ResourcesSubscribe,
+            Tools, ToolsListChanged,
         };
         let mut wanted = vec![Tools, Resources, Prompts, Logging, ResourcesSubscribe];
         wanted.extend([ToolsListChanged, ResourcesListChanged, PromptsListChanged]);
@@ -396,9 +396,9 @@ impl Walk<'_> {
 
     async fn elicitation(&self) -> Outcome {
         for (question, wanted) in [("accept", "accept:Ada"), ("decline", "decline"), ("cancel", "cancel")] {
-            self.heard.until(|notes| Some(notes.forms.clear())).await;
+            self.heard.notes().forms.clear();
             same(question, &self.told("ask", json!({ "question": question })).await?.as_str(), &wanted)?;
-            let forms = self.heard.until(|notes| Some(notes.forms.clone())).await;
+            let forms = self.heard.notes().forms.clone();
             let fields = forms.iter().map(|form| json!([form["ok"]["type"], form["name"]["type"]]));
             same("forms", &fields.collect::<Vec<_>>(), &vec![json!(["boolean", "string"])])?;
         }
@@ -406,7 +406,7 @@ impl Walk<'_> {
     }
 
     async fn logging(&self) -> Outcome {
-        self.heard.until(|notes| Some(notes.logs.clear())).await;
+        self.heard.notes().logs.clear();
         for (level, said) in [(LoggingLevel::Error, "one"), (LoggingLevel::Info, "two")] {
             let call = self.client.call_tool("log", json!({ "text": said }));
             if self.modern() {
