@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use mcp_proto::jsonrpc::RequestId;
 use mcp_proto::model::{Implementation, LoggingLevel};
-use mcp_proto::{Body, CloseReason, Deadlines, EncodeError, Meta, ProtocolVersion, Scope};
+use mcp_proto::{Body, CloseReason, Deadlines, EncodeError, Meta, ProtocolVersion, Scope, Stats};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -151,6 +151,11 @@ impl Client {
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
         self.inner.shared.with(|state| state.closed.is_some())
+    }
+
+    /// What was counted since the connection began, such as rules that the server broke: for operators and tests.
+    pub fn stats(&self) -> Stats {
+        self.inner.shared.with(|state| state.connection.stats())
     }
 
     fn facts(&self) -> Option<Facts> {

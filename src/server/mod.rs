@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mcp_proto::model::{CacheScope, ServerCapabilities, Supported};
-use mcp_proto::{Change, Extension, Limits, ServerConfig};
+use mcp_proto::{Change, Extension, Limits, ProtocolVersion, ServerConfig};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -328,6 +328,15 @@ impl Server {
     pub fn bus(mut self, bus: impl Bus) -> Self {
         self.live_mut().hub = Hub::new(Some(Arc::new(bus)));
         self
+    }
+
+    /// The revisions that it serves, of one era or of both. All of them unless set.
+    ///
+    /// A client that asks for another one in the handshake is answered with the newest of these that has a handshake
+    /// (specification: basic/lifecycle, Version Negotiation).
+    #[must_use]
+    pub fn versions(self, versions: impl IntoIterator<Item = ProtocolVersion>) -> Self {
+        self.configure(|config| config.versions = versions.into_iter().collect())
     }
 
     /// How the model is to use this server.

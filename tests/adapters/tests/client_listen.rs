@@ -262,6 +262,25 @@ async fn a_legacy_session_subscribes_and_unsubscribes() {
     assert!(changes.granted().is_empty() && stage.heard().is_empty());
 }
 
+/// A legacy session has one stream of changes for all its listeners: each hears of the resources that it subscribed to, and of
+/// what nobody subscribed to by that URI, since it may be a part of its own.
+#[tokio::test]
+async fn legacy_listeners_hear_of_their_own_resources() {
+    let (client, stage) = Scripted::new(D).connect(client(), granting).await;
+    let of = |uri: &str| SubscriptionFilter::new().with_resource_subscriptions(uris([uri]));
+    let mut one = soon(client.listen(of("file:///a")).into_future()).await.unwrap();
+    let mut two = soon(client.listen(of("file:///b")).into_future()).await.unwrap();
+    for uri in ["file:///b", "file:///a", "file:///c/part"] {
+        stage.say(note("notifications/resources/updated", json!({ "uri": uri })));
+    }
+    let heard = |uri: &str| Change::Resource(uri.into());
+    for (changes, own) in [(&mut one, "file:///a"), (&mut two, "file:///b")] {
+        assert_eq!(soon(changes.next()).await, Some(heard(own)));
+        assert_eq!(soon(changes.next()).await, Some(heard("file:///c/part")));
+        assert!(poll_once(changes.next()).await.is_none());
+    }
+}
+
 fn client_of_nothing() -> ClientBuilder {
     Client::builder("nothing", "1")
 }

@@ -93,6 +93,7 @@ async fn noise_on_a_childs_stdout_is_survived() {
     let client = soon(common::spawn([PEER, "noise"])).await.unwrap();
     let answer = soon(client.call_tool("echo", json!({ "text": "clear" })).into_future()).await.unwrap();
     assert_eq!(answer.joined_text(), "clear");
+    assert_eq!(client.stats().broken_rules, 3, "{:?}", client.stats());
     assert!(soon(client.close()).await.unwrap().status.unwrap().success());
 }
 

@@ -424,3 +424,18 @@ async fn a_blocking_tool_stalls_nothing() {
     go.send(()).unwrap();
     assert_eq!(raw.heard().await["result"]["structuredContent"]["result"], true);
 }
+
+/// basic/lifecycle, version negotiation: a server that serves fewer revisions answers with one of its own; clients that know
+/// it go on, others part.
+#[tokio::test]
+async fn a_server_serves_the_revisions_that_it_is_given() {
+    for version in ProtocolVersion::ALL {
+        let server = outputs().versions([version]);
+        let client = soon(mcp_tokio::pair(server.clone())).await.unwrap();
+        assert_eq!(client.version(), version);
+        assert_eq!(soon(client.call_tool("text", ()).into_future()).await.unwrap().joined_text(), "a text");
+        let others = ProtocolVersion::ALL.into_iter().filter(|other| *other != version);
+        let refused = soon(mcp_tokio::pair_with(server, Client::builder("others", "1").versions(others))).await;
+        assert!(refused.is_err(), "{version}: {refused:?}");
+    }
+}

@@ -120,8 +120,9 @@ async def fail(message: str) -> str:
 
 
 @server.tool(structured_output=False)
-async def slow(seconds: float) -> str:
-    """Takes its time, and remembers if it was cancelled."""
+async def slow(seconds: float, ctx: Context) -> str:
+    """Tells that it has begun, takes its time, and remembers if it was cancelled."""
+    await ctx.report_progress(1)
     try:
         await anyio.sleep(seconds)
     except anyio.get_cancelled_exc_class():

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! mcp-interop table --python PYTHON --rmcp RMCP [--pairs] [--wrong ANSWER] [TEXT]   runs cells whose name has TEXT in it
+//! mcp-interop prove --python PYTHON --rmcp RMCP                                     that wrong answers of ours are noticed
 //! mcp-interop server [--only REVISION] [--wrong ANSWER]                             our server with the fixture
 //! mcp-interop client --revision REVISION --how HOW --steps NAMES [--wrong ANSWER] COMMAND ARGS...
 //! mcp-interop watch FILE COMMAND ARGS...                                            tells how a server ends
@@ -9,7 +10,9 @@
 
 mod client;
 mod fixture;
+mod prove;
 mod run;
+mod server;
 mod table;
 mod watch;
 
@@ -23,38 +26,40 @@ use table::Cell;
 async fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
     match arguments.split_first() {
-        Some((mode, rest)) if mode == "table" => table(rest).await,
+        Some((mode, rest)) if mode == "table" || mode == "prove" => play(mode, rest).await,
         Some((mode, rest)) if mode == "client" => client::run(rest).await,
+        Some((mode, rest)) if mode == "server" => server::run(rest).await,
         Some((mode, [record, command @ ..])) if mode == "watch" => watch::run(record, command),
         _ => {
-            eprintln!("usage: mcp-interop table | server | client | watch");
+            eprintln!("usage: mcp-interop table | prove | server | client | watch");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn table(arguments: &[String]) -> ExitCode {
+/// Runs the cells of the table, or shows that they can fail.
+async fn play(mode: &str, arguments: &[String]) -> ExitCode {
     let mut peers = Peers { python: "python3".to_owned(), rmcp: "interop-rmcp".to_owned() };
     let (mut cells, mut wrong, mut wanted) = (table::cells(), None, "");
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
-        match (argument.as_str(), arguments.as_slice().first()) {
-            ("--pairs", _) => cells = table::pairs(),
-            ("--python", Some(value)) => peers.python.clone_from(value),
-            ("--rmcp", Some(value)) => peers.rmcp.clone_from(value),
-            ("--wrong", Some(value)) => wrong = Some(value.as_str()),
-            (text, _) => wanted = text,
+        let mut value = || arguments.next().map(String::as_str).unwrap_or_default();
+        match argument.as_str() {
+            "--pairs" => cells = table::pairs(),
+            "--python" => peers.python = value().to_owned(),
+            "--rmcp" => peers.rmcp = value().to_owned(),
+            "--wrong" => wrong = Some(value()),
+            text => wanted = text,
         }
-        if argument.starts_with("--") && argument != "--pairs" {
-            arguments.next();
-        }
+    }
+    if mode == "prove" {
+        return prove::run(&peers).await;
     }
     cells.retain(|cell| cell.to_string().contains(wanted));
     let failed = AtomicBool::new(cells.is_empty());
-    run::all(&peers, &cells, wrong, |cell, outcome| {
-        if !tell(cell, &outcome) {
-            failed.store(true, Ordering::Relaxed);
-        }
+    run::each(cells, async |cell| {
+        let outcome = run::one(&peers, &cell, wrong).await;
+        failed.fetch_or(!tell(&cell, &outcome), Ordering::Relaxed);
     })
     .await;
     if failed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -36,19 +35,15 @@ pub(crate) struct Outcome {
     pub(crate) noise: String,
 }
 
-/// Runs all, a few at a time, and tells each outcome as it comes.
-pub(crate) async fn all(peers: &Peers, cells: &[Cell], wrong: Option<&str>, tell: impl Fn(&Cell, Outcome)) {
+/// Does something with each, a few at a time.
+pub(crate) async fn each<T: Copy>(items: Vec<T>, work: impl AsyncFn(T)) {
     let next = AtomicUsize::new(0);
-    let telling = Mutex::new(());
     let worker = async || {
-        while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let outcome = one(peers, cell, wrong).await;
-            let _one_at_a_time = telling.lock().expect("no panic under it");
-            tell(cell, outcome);
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(*item).await;
         }
     };
-    let workers: [_; AT_ONCE] = std::array::from_fn(|_| Box::pin(worker()));
-    let [a, b, c] = workers;
+    let [a, b, c]: [_; AT_ONCE] = std::array::from_fn(|_| Box::pin(worker()));
     tokio::join!(a, b, c);
 }
 
@@ -124,14 +119,13 @@ async fn run(peers: &Peers, cell: &Cell, steps: &[&str], wrong: Option<&str>) ->
 /// How a party is started in a role, up to the options.
 fn program(peers: &Peers, party: Party, ours: &str, role: &str) -> Vec<String> {
     let script = |folder: &str, name: String| format!("tests/interop/{folder}/{name}");
-    let words = match party {
+    match party {
         Party::Ours => vec![ours.to_owned(), role.to_owned()],
         Party::Python => vec![peers.python.clone(), script("python", format!("{role}.py"))],
         Party::TypeScript => vec!["node".to_owned(), script("typescript", format!("{role}.mjs"))],
         Party::Sdk => vec!["node".to_owned(), script("typescript", format!("{role}1.mjs"))],
         Party::Rmcp => vec![peers.rmcp.clone(), role.to_owned()],
-    };
-    words
+    }
 }
 
 /// A file name for this cell alone.
@@ -147,6 +141,12 @@ impl Finished {
             let mut lines = self.stdout.lines().filter_map(|line| line.strip_prefix("step ")?.strip_prefix(name));
             (lines.next().map(str::trim), lines.next())
         };
+        if !self.stdout.lines().any(|line| line.starts_with("step ")) {
+            let why = self.fault.clone().unwrap_or_else(|| "it ended with success".to_owned());
+            outcome.failed.push(("all".to_owned(), format!("no step was taken: {why}")));
+            outcome.noise = self.stderr;
+            return;
+        }
         for name in steps {
             let why = match told(&format!("{name} ")) {
                 (Some("ok"), None) => continue,

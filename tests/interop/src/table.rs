@@ -176,6 +176,11 @@ impl Cell {
 }
 
 impl Cell {
+    /// Whether it has this step.
+    pub(crate) fn checks(&self, step: &str) -> bool {
+        step == SHUTDOWN || self.steps().contains(&step)
+    }
+
     /// How many servers the client starts. The TypeScript client, where it probes, does so on a process of its own, which it
     /// then kills.
     pub(crate) fn servers(&self) -> usize {

@@ -100,17 +100,21 @@ export function offer(server, sdk) {
     });
     tool(
         'slow',
-        'Takes its time, and remembers if it was cancelled.',
+        'Tells that it has begun, takes its time, and remembers if it was cancelled.',
         { seconds: z.number() },
-        ({ seconds }, ctx) =>
-            new Promise(resolve => {
+        async ({ seconds }, ctx) => {
+            const progressToken = sdk.progressToken(ctx);
+            const params = { progressToken, progress: 1 };
+            if (progressToken !== undefined) await sdk.notify(ctx, { method: 'notifications/progress', params });
+            return new Promise(resolve => {
                 const timer = setTimeout(() => resolve(text('done')), seconds * 1000);
                 sdk.signal(ctx).addEventListener('abort', () => {
                     clearTimeout(timer);
                     slowWasCancelled = true;
                     resolve(text('cancelled'));
                 });
-            })
+            });
+        }
     );
     tool('was_cancelled', 'Whether a call of `slow` was ever cancelled.', {}, () => text(String(slowWasCancelled)));
     tool(

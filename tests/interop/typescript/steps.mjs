@@ -95,7 +95,7 @@ export const news = () => wake();
 
 export const listeners = {
     log({ params }) {
-        heard.logs.push([params.level, params.data, params.logger]);
+        heard.logs.push([params.level, params.data]);
         news();
     },
     updated({ params }) {
@@ -257,7 +257,9 @@ export async function take(client, peer, { revision, modern, steps }) {
             // The SDK loses what is read together with the result, so the result has to wait.
             const seen = [];
             const onprogress = ({ progress, total, message }) => {
-                seen.push([progress, total, message]);
+                // Messages came with 2025-03-26; a server may leave them out before.
+                const leftOut = message === undefined && revision < '2025-03-26';
+                seen.push([progress, total, leftOut ? `step ${progress} of ${total}` : message]);
                 if (progress === total) released = told('release');
             };
             let released;
@@ -268,10 +270,10 @@ export async function take(client, peer, { revision, modern, steps }) {
         async cancel() {
             same('before', await told('was_cancelled'), 'false');
             const abandoning = new AbortController();
-            const abandoned = refused(peer.callTool({ name: 'slow', arguments: { seconds: 30 } }, { signal: abandoning.signal }));
-            await stillAnswers(); // sent after the slow call, so that one is under way
-            abandoning.abort('enough');
-            await abandoned;
+            const onprogress = () => abandoning.abort('enough'); // it has begun
+            const options = { signal: abandoning.signal, onprogress };
+            await refused(peer.callTool({ name: 'slow', arguments: { seconds: 30 } }, options));
+            await stillAnswers();
             while ((await told('was_cancelled')) !== 'true');
         },
         async timeout() {
@@ -377,7 +379,7 @@ export async function take(client, peer, { revision, modern, steps }) {
                 }
             }
             await until(() => heard.logs.length >= 3);
-            same('logs', heard.logs, [['error', 'one', 'interop'], ['info', 'two', 'interop'], ['error', 'two', 'interop']]);
+            same('logs', heard.logs, [['error', 'one'], ['info', 'two'], ['error', 'two']]);
         },
         async subscription() {
             const [text, blob] = ['memo://text', 'memo://blob'];

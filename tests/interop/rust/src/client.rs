@@ -119,7 +119,7 @@ impl ClientHandler for Heard {
     }
 
     async fn on_logging_message(&self, params: LoggingMessageNotificationParam, _: NotificationContext<RoleClient>) {
-        self.note(|notes| notes.logs.push(json!([params.level, params.data, params.logger])));
+        self.note(|notes| notes.logs.push(json!([params.level, params.data])));
     }
 
     async fn on_resource_updated(&self, params: ResourceUpdatedNotificationParam, _: NotificationContext<RoleClient>) {

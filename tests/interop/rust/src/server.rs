@@ -19,8 +19,11 @@ const PAGE: usize = 10;
 const NOTES: &[&str] = &["1", "10", "11", "12", "2", "3"];
 const STYLES: &[&str] = &["formal", "friendly", "frank", "short"];
 
-/// Each tool: what it does, and its parameters with their types.
-const TOOLS: &[(&str, &str, &[(&str, &str)])] = &[
+/// Parameters and their types.
+type Parameters = &'static [(&'static str, &'static str)];
+
+/// Each tool, what it does, and what it takes.
+const TOOLS: &[(&str, &str, Parameters)] = &[
     ("echo", "Gives the text back.", &[("text", "string")]),
     ("add", "Adds two integers.", &[("a", "integer"), ("b", "integer")]),
     ("weather", "Tells the weather: always the same.", &[("city", "string")]),
@@ -32,7 +35,7 @@ const TOOLS: &[(&str, &str, &[(&str, &str)])] = &[
     ),
     ("release", "Lets `count` end.", &[]),
     ("fail", "Always fails.", &[("message", "string")]),
-    ("slow", "Takes its time, and remembers if it was cancelled.", &[("seconds", "number")]),
+    ("slow", "Tells that it has begun, takes its time, and remembers if it was cancelled.", &[("seconds", "number")]),
     ("was_cancelled", "Whether a call of `slow` was ever cancelled.", &[]),
     ("ask", "Asks the person, and tells what came back.", &[("question", "string")]),
     ("ask_url", "Sends the person to a page, and tells what they did.", &[("url", "string")]),
@@ -304,6 +307,9 @@ impl Fixture {
                 result
             }
             "slow" => {
+                if let Some(token) = context.meta.get_progress_token() {
+                    peer.notify_progress(model(json!({"progressToken": token, "progress": 1}))).await?;
+                }
                 let time = Duration::from_secs_f64(arguments["seconds"].as_f64().unwrap_or_default());
                 tokio::select! {
                     () = tokio::time::sleep(time) => text("done"), // slow on purpose

@@ -298,16 +298,26 @@ async fn progress(client: &Client) -> Outcome {
     };
     let (counted, released) = tokio::join!(counting, releasing);
     counted.and(released)?;
+    let mut seen = heard.notes.lock().expect("no panic").progress.clone();
+    // Messages came with 2025-03-26; a server may leave them out before.
+    if heard.revision.as_str() < "2025-03-26" {
+        for (note, n) in seen.iter_mut().zip(1..).filter(|(note, _)| note[2].is_null()) {
+            note[2] = format!("step {n} of 5").into();
+        }
+    }
     let wanted = (1..=5).map(|n| json!([f64::from(n), 5.0, format!("step {n} of 5")])).collect::<Vec<_>>();
-    same("progress", &heard.notes.lock().expect("no panic").progress, &wanted)
+    same("progress", &seen, &wanted)
 }
 
 async fn cancel(client: &Client) -> Outcome {
     same("before", &told(client, "was_cancelled", json!({})).await?, &"false".to_owned())?;
+    let heard = client.service();
+    heard.notes.lock().expect("no panic").progress.clear();
     let request = slow_call();
     let handle = client.send_cancellable_request(request, PeerRequestOptions::no_options()).await.map_err(told_by)?;
-    still_answers(client).await?; // sent after the slow call, so that one is under way
+    heard.until(|notes| (!notes.progress.is_empty()).then_some(())).await; // it has begun
     handle.cancel(Some("enough".to_owned())).await.map_err(told_by)?;
+    still_answers(client).await?;
     while told(client, "was_cancelled", json!({})).await? != "true" {}
     Ok(())
 }
@@ -423,7 +433,7 @@ async fn logging(client: &Client) -> Outcome {
     }
     let logs = heard.until(|notes| (notes.logs.len() >= 3).then(|| notes.logs.clone())).await;
     let wanted = [("error", "one"), ("info", "two"), ("error", "two")];
-    same("logs", &logs, &wanted.map(|(level, said)| json!([level, said, "interop"])).to_vec())
+    same("logs", &logs, &wanted.map(|(level, said)| json!([level, said])).to_vec())
 }
 
 async fn touch(client: &Client, uris: &[&str]) -> Outcome {

@@ -3,12 +3,13 @@
 mod steps;
 
 use std::collections::BTreeSet;
+use std::future::{Ready, ready};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use mcp::model::{CreateMessageParams, CreateMessageResult, ElicitParams, ElicitResult, LogParams};
+use mcp::model::{CreateMessageParams, CreateMessageResult, ElicitAction, ElicitParams, ElicitResult, LogParams};
 use mcp::process::{Command, How};
-use mcp::{Client, ClientBuilder, ErrorObject, Notification, ProtocolVersion};
+use mcp::{Client, ClientBuilder, ErrorObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
@@ -21,25 +22,29 @@ struct Heard {
 
 #[derive(Debug, Default)]
 struct Notes {
-    /// Level, data and logger of each message.
+    /// Level and data of each message.
     logs: Vec<Value>,
     updates: Vec<String>,
-    changes: BTreeSet<String>,
+    changes: BTreeSet<&'static str>,
     /// The fields of each form.
     forms: Vec<Value>,
     pages: Vec<String>,
 }
 
 impl Heard {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().expect("no panic under it")
+    }
+
     fn note(&self, write: impl FnOnce(&mut Notes)) {
-        write(&mut self.notes.lock().expect("no panic under it"));
+        write(&mut self.notes());
         self.news.notify_one();
     }
 
     /// Waits until what was heard is enough.
-    async fn until<T>(&self, mut enough: impl FnMut(&mut Notes) -> Option<T>) -> T {
+    async fn until<T>(&self, enough: impl Fn(&Notes) -> Option<T>) -> T {
         loop {
-            if let Some(found) = enough(&mut self.notes.lock().expect("no panic under it")) {
+            if let Some(found) = enough(&self.notes()) {
                 return found;
             }
             self.news.notified().await;
@@ -96,7 +101,7 @@ fn read(arguments: &[String]) -> Option<Options<'_>> {
 /// What the client answers and hears.
 fn builder(options: &Options<'_>, heard: &Arc<Heard>) -> ClientBuilder {
     let (wrong_form, wrong_model) = (options.wrong == Some("elicitation"), options.wrong == Some("sampling"));
-    let (forms, logs, others) = (Arc::clone(heard), Arc::clone(heard), Arc::clone(heard));
+    let [forms, pages, logs, updates] = [(); 4].map(|()| Arc::clone(heard));
     let second = if options.wrong == Some("roots") { "file:///interop/three" } else { "file:///interop/two" };
     let builder = Client::builder("interop-ours-client", "1.0")
         .on_elicit(move |question: ElicitParams| {
@@ -110,21 +115,24 @@ fn builder(options: &Options<'_>, heard: &Arc<Heard>) -> ClientBuilder {
         .root("file:///interop/one", "One")
         .root(second, "Two")
         .on_log(move |entry: LogParams| {
-            logs.note(|notes| notes.logs.push(json!([entry.level, entry.data, entry.logger])));
+            logs.note(|notes| notes.logs.push(json!([entry.level, entry.data])));
         })
-        .on_notification(move |notification: Notification| {
-            hear(&others, &notification);
+        .on_elicit_url(move |question: ElicitParams| {
+            let answer = shown(&pages, &question);
+            async move { answer }
+        })
+        .on_resource_updated(move |_, uri| {
+            updates.note(|notes| notes.updates.push(uri));
             async {}
-        });
+        })
+        .on_tools_changed(changed(heard, "tools"))
+        .on_resources_changed(changed(heard, "resources"))
+        .on_prompts_changed(changed(heard, "prompts"));
     if options.pinned { builder.versions([options.revision]) } else { builder }
 }
 
 fn elicited(heard: &Heard, question: &ElicitParams, wrong: bool) -> ElicitResult {
     let question = serde_json::to_value(question).unwrap_or_default();
-    if question["mode"] == "url" {
-        heard.note(|notes| notes.pages.push(question["url"].as_str().unwrap_or_default().to_owned()));
-        return ElicitResult::accept(Map::new());
-    }
     heard.note(|notes| notes.forms.push(question["requestedSchema"]["properties"].clone()));
     let name = if wrong { "Bob" } else { "Ada" };
     match question["message"].as_str() {
@@ -155,12 +163,17 @@ fn sampled(asked: &CreateMessageParams, wrong: bool) -> Result<CreateMessageResu
     serde_json::from_value(answer).map_err(|error| ErrorObject::internal(error.to_string()))
 }
 
-fn hear(heard: &Heard, notification: &Notification) {
-    let params: Value = notification.params().unwrap_or_default();
-    let method = notification.method();
-    if method == "notifications/resources/updated" {
-        heard.note(|notes| notes.updates.push(params["uri"].as_str().unwrap_or_default().to_owned()));
-    } else if let Some(list) = method.strip_suffix("/list_changed") {
-        heard.note(|notes| notes.changes.extend(list.rsplit('/').next().map(str::to_owned)));
+fn shown(heard: &Heard, question: &ElicitParams) -> ElicitResult {
+    let question = serde_json::to_value(question).unwrap_or_default();
+    heard.note(|notes| notes.pages.push(question["url"].as_str().unwrap_or_default().to_owned()));
+    ElicitResult::new(ElicitAction::Accept)
+}
+
+/// The callback for a list that has changed.
+fn changed(heard: &Arc<Heard>, list: &'static str) -> impl Fn(Client) -> Ready<()> + Send + Sync + 'static {
+    let heard = Arc::clone(heard);
+    move |_| {
+        heard.note(|notes| notes.changes.extend([list]));
+        ready(())
     }
 }

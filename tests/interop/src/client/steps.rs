@@ -4,8 +4,8 @@ use std::fmt::{Debug, Display};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mcp::model::LoggingLevel;
-use mcp::{Client, ErrorCode, ProtocolVersion};
+use mcp::model::{Capability, CompletionRef, LoggingLevel, SubscriptionFilter};
+use mcp::{Change, Changes, Client, ErrorCode, ProtocolVersion};
 use serde_json::{Value, json};
 
 use super::Heard;
@@ -108,28 +108,27 @@ impl Walk<'_> {
             "template" => self.template().await,
             "prompt" => self.prompt().await,
             "unknown_prompt" => {
-                let got = self.get_prompt("no_such_prompt", json!({})).await;
+                let got = self.get_prompt("no_such_prompt", &[]).await;
                 same("code", &refused(got)?, &ErrorCode::INVALID_PARAMS)
             }
             "completion" => {
-                let greet = json!({ "type": "ref/prompt", "name": "greet" });
-                let styles = self.complete(greet, "style", "f", None).await?;
-                same("styles", &styles, &json!(["formal", "friendly", "frank"]))?;
-                let note = json!({ "type": "ref/resource", "uri": "memo://notes/{id}" });
-                same("notes", &self.complete(note, "id", "1", None).await?, &json!(["1", "10", "11", "12"]))
+                let styles = self.complete(CompletionRef::prompt("greet"), "style", "f", &[]).await?;
+                same("styles", &styles, &["formal", "friendly", "frank"].map(str::to_owned).to_vec())?;
+                let notes = self.complete(CompletionRef::resource("memo://notes/{id}"), "id", "1", &[]).await?;
+                same("notes", &notes, &["1", "10", "11", "12"].map(str::to_owned).to_vec())
             }
             "completion_context" => {
-                let greet = json!({ "type": "ref/prompt", "name": "greet" });
-                let names = self.complete(greet.clone(), "name", "", None).await?;
-                same("names", &names, &json!(["Ada", "Alan"]))?;
-                let formal = self.complete(greet, "name", "", Some(json!({ "style": "formal" }))).await?;
-                same("formal names", &formal, &json!(["Ms Lovelace"]))
+                let greet = || CompletionRef::prompt("greet");
+                let names = self.complete(greet(), "name", "", &[]).await?;
+                same("names", &names, &["Ada", "Alan"].map(str::to_owned).to_vec())?;
+                let formal = self.complete(greet(), "name", "", &[("style", "formal")]).await?;
+                same("formal names", &formal, &vec!["Ms Lovelace".to_owned()])
             }
             "elicitation" => self.elicitation().await,
             "elicitation_url" => {
                 let url = "https://example.com/sign-in";
                 same("told", &self.told("ask_url", json!({ "url": url })).await?.as_str(), &"accept")?;
-                let pages = self.heard.until(|notes| Some(notes.pages.clone())).await;
+                let pages = self.heard.notes().pages.clone();
                 same("pages", &pages, &vec![url.to_owned()])
             }
             "sampling" => {
@@ -145,7 +144,7 @@ impl Walk<'_> {
                 same("told", &said.as_str(), &"Ada, interop-model: You said Ada, 2 roots")
             }
             "prompt_asks" => {
-                let got = self.get_prompt("asked", json!({ "question": "accept" })).await.map_err(text)?;
+                let got = self.get_prompt("asked", &[("question", "accept")]).await.map_err(text)?;
                 same("message", &got["messages"][0]["content"]["text"], &json!("accept:Ada"))
             }
             "read_asks" => {
@@ -153,10 +152,14 @@ impl Walk<'_> {
                 same("part", &read["contents"][0]["text"], &json!("decline"))
             }
             "logging" => self.logging().await,
-            "subscription" if self.modern() => self.listen().await,
-            "subscription" => self.subscription().await,
+            "subscription" => {
+                if !self.modern() {
+                    self.subscription().await?;
+                }
+                self.listening().await
+            }
             "list_changed" => self.list_changed().await,
-            "clean" => Ok(()),
+            "clean" => same("rules that the server broke", &self.client.stats().broken_rules, &0),
             name => Err(format!("there is no step {name}")),
         }
     }
@@ -170,7 +173,16 @@ impl Walk<'_> {
         let server = self.client.server().ok_or("nothing known of the server")?;
         check(server.info.name.starts_with("interop-"), format!("another name: {:?}", server.info))?;
         same("version", &server.info.version.as_str(), &"1.0")?;
-        same("instructions", &server.instructions.as_deref(), &Some("Call tools, read resources, get prompts."))
+        same("instructions", &server.instructions.as_deref(), &Some("Call tools, read resources, get prompts."))?;
+        use Capability::{
+            Completions, Logging, Prompts, PromptsListChanged, Resources, ResourcesListChanged, ResourcesSubscribe,
+            Tools, ToolsListChanged,
+        };
+        let mut wanted = vec![Tools, Resources, Prompts, Logging, ResourcesSubscribe];
+        wanted.extend([ToolsListChanged, ResourcesListChanged, PromptsListChanged]);
+        wanted.extend((self.revision >= ProtocolVersion::V2025_03_26).then_some(Completions));
+        wanted.retain(|capability| !self.client.offers(*capability));
+        same("what is not offered", &wanted, &Vec::new())
     }
 
     /// A whole list, and how long its pages were.
@@ -283,8 +295,15 @@ impl Walk<'_> {
             seen.lock().expect("no panic under it").push((progress.progress, progress.total, progress.message));
         });
         counting.await.map_err(text)?;
+        // Messages came with 2025-03-26; a server may leave them out before.
+        let mut steps = steps.lock().expect("no panic under it").clone();
+        if self.revision < ProtocolVersion::V2025_03_26 {
+            for (n, _, message) in &mut steps {
+                message.get_or_insert(format!("step {n} of 5"));
+            }
+        }
         let wanted = (1..=5).map(|n| (f64::from(n), Some(5.0), Some(format!("step {n} of 5")))).collect::<Vec<_>>();
-        same("progress before the result", &*steps.lock().expect("no panic under it"), &wanted)?;
+        same("progress before the result", &steps, &wanted)?;
 
         let (all, mut last) = tokio::sync::mpsc::unbounded_channel();
         let holding = self.client.call_tool("count", json!({ "n": 3, "hold": true })).on_progress(move |progress| {
@@ -303,14 +322,16 @@ impl Walk<'_> {
 
     async fn cancel(&self) -> Outcome {
         same("before", &self.told("was_cancelled", json!({})).await?.as_str(), &"false")?;
-        // The first poll sends it; the call behind it proves that the server has read it. Dropping the first cancels it.
-        let mut call = Box::pin(self.client.call_tool("slow", json!({ "seconds": 30 })).into_future());
+        let (begins, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let slow = self.client.call_tool("slow", json!({ "seconds": 30 })).on_progress(move |_| {
+            let _ = begins.send(());
+        });
         tokio::select! {
-            biased;
-            ended = &mut call => return Err(format!("slow ended by itself: {ended:?}")),
-            answered = self.still_answers() => answered?,
+            ended = slow.into_future() => return Err(format!("slow ended by itself: {ended:?}")),
+            // Its handler is at work. Here the call is dropped, which cancels it.
+            _ = begun.recv() => {}
         }
-        drop(call);
+        self.still_answers().await?;
         while self.told("was_cancelled", json!({})).await? != "true" {}
         Ok(())
     }
@@ -362,22 +383,22 @@ impl Walk<'_> {
         let wanted =
             json!([["asked", [["question", true]]], ["greet", [["name", true], ["style", false]]], ["picture", []],]);
         same("prompts", &Value::Array(found), &wanted)?;
-        let greeting = self.get_prompt("greet", json!({ "name": "Zoë", "style": "brief" })).await.map_err(text)?;
+        let greeting = self.get_prompt("greet", &[("name", "Zoë"), ("style", "brief")]).await.map_err(text)?;
         same("description", &greeting["description"], &json!("A greeting."))?;
         same("role", &greeting["messages"][0]["role"], &json!("user"))?;
         same("message", &greeting["messages"][0]["content"]["text"], &json!("Greet Zoë. Be brief."))?;
-        let plain = self.get_prompt("greet", json!({ "name": "Zoë" })).await.map_err(text)?;
+        let plain = self.get_prompt("greet", &[("name", "Zoë")]).await.map_err(text)?;
         same("without style", &plain["messages"][0]["content"]["text"], &json!("Greet Zoë."))?;
-        let picture = self.get_prompt("picture", json!({})).await.map_err(text)?;
+        let picture = self.get_prompt("picture", &[]).await.map_err(text)?;
         same("image", &picture["messages"][0]["content"]["data"], &json!(BYTES))?;
         same("text", &picture["messages"][1]["content"]["resource"]["text"], &json!("hello"))
     }
 
     async fn elicitation(&self) -> Outcome {
         for (question, wanted) in [("accept", "accept:Ada"), ("decline", "decline"), ("cancel", "cancel")] {
-            self.heard.until(|notes| Some(notes.forms.clear())).await;
+            self.heard.notes().forms.clear();
             same(question, &self.told("ask", json!({ "question": question })).await?.as_str(), &wanted)?;
-            let forms = self.heard.until(|notes| Some(notes.forms.clone())).await;
+            let forms = self.heard.notes().forms.clone();
             let fields = forms.iter().map(|form| json!([form["ok"]["type"], form["name"]["type"]]));
             same("forms", &fields.collect::<Vec<_>>(), &vec![json!(["boolean", "string"])])?;
         }
@@ -385,7 +406,7 @@ impl Walk<'_> {
     }
 
     async fn logging(&self) -> Outcome {
-        self.heard.until(|notes| Some(notes.logs.clear())).await;
+        self.heard.notes().logs.clear();
         for (level, said) in [(LoggingLevel::Error, "one"), (LoggingLevel::Info, "two")] {
             let call = self.client.call_tool("log", json!({ "text": said }));
             if self.modern() {
@@ -398,7 +419,7 @@ impl Walk<'_> {
         }
         let logs = self.heard.until(|notes| (notes.logs.len() >= 3).then(|| notes.logs.clone())).await;
         let wanted = [("error", "one"), ("info", "two"), ("error", "two")];
-        same("logs", &logs, &wanted.map(|(level, said)| json!([level, said, "interop"])).to_vec())
+        same("logs", &logs, &wanted.map(|(level, said)| json!([level, said])).to_vec())
     }
 
     async fn touch(&self, uris: &[&str]) -> Outcome {
@@ -408,62 +429,81 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// The handshake era's own verbs.
     async fn subscription(&self) -> Outcome {
-        let (subscribe, unsubscribe) = ("resources/subscribe", "resources/unsubscribe");
-        self.about(subscribe, "memo://text").await?;
+        self.client.subscribe("memo://text").await.map_err(text)?;
         self.touch(&["memo://leaf/1", "memo://blob", "memo://text"]).await?;
         let updates = self.heard.until(|notes| (!notes.updates.is_empty()).then(|| notes.updates.clone())).await;
         same("updates", &updates, &vec!["memo://text".to_owned()])?;
-        self.about(unsubscribe, "memo://text").await?;
-        self.about(subscribe, "memo://blob").await?;
+        self.client.unsubscribe("memo://text").await.map_err(text)?;
+        self.client.subscribe("memo://blob").await.map_err(text)?;
         self.touch(&["memo://text", "memo://blob"]).await?;
         let updates = self.heard.until(|notes| (notes.updates.len() > 1).then(|| notes.updates.clone())).await;
         same("updates", &updates, &["memo://text", "memo://blob"].map(str::to_owned).to_vec())?;
-        self.about(unsubscribe, "memo://blob").await
+        self.client.unsubscribe("memo://blob").await.map_err(text)
     }
 
-    async fn listen(&self) -> Outcome {
-        Err("not yet".to_owned())
+    /// The verb of both eras.
+    async fn listening(&self) -> Outcome {
+        let wish = |uri: &str| SubscriptionFilter::new().with_resource_subscriptions(vec![uri.to_owned()]);
+        let mut first = self.client.listen(wish("memo://text")).await.map_err(text)?;
+        same("granted", &first.granted(), &wish("memo://text"))?;
+        let mut second = self.client.listen(wish("memo://blob")).await.map_err(text)?;
+        self.touch(&["memo://leaf/1", "memo://blob", "memo://text"]).await?;
+        same("of the first", &next(&mut first).await?, &Change::Resource("memo://text".to_owned()))?;
+        same("of the second", &next(&mut second).await?, &Change::Resource("memo://blob".to_owned()))?;
+        drop(second);
+        self.touch(&["memo://blob", "memo://text"]).await?;
+        let mut change = next(&mut first).await?;
+        if !self.modern() && change == Change::Resource("memo://blob".to_owned()) {
+            // The server may have told of it before it heard that nobody wants to know; whose it was cannot be seen any more.
+            change = next(&mut first).await?;
+        }
+        same("after the second", &change, &Change::Resource("memo://text".to_owned()))
     }
 
     async fn list_changed(&self) -> Outcome {
+        let lists = SubscriptionFilter::new()
+            .with_tools_list_changed(true)
+            .with_resources_list_changed(true)
+            .with_prompts_list_changed(true);
+        let mut listen = self.client.listen(lists).await.map_err(text)?;
         self.called("grow", json!({})).await?;
-        let changes = self.heard.until(|notes| (notes.changes.len() >= 3).then(|| notes.changes.clone())).await;
-        same("changes", &changes, &["tools", "resources", "prompts"].map(str::to_owned).into())?;
-        for (list, member, wanted) in
-            [("tools", "name", "grown"), ("resources", "uri", "memo://grown"), ("prompts", "name", "grown")]
-        {
-            let (items, _) = self.pages(&format!("{list}/list"), list).await?;
-            check(items.iter().any(|one| one[member] == wanted), format!("nothing new in {list}"))?;
+        let mut changes = Vec::new();
+        for _ in 0..3 {
+            changes.push(next(&mut listen).await?);
         }
-        Ok(())
-    }
-
-    async fn about(&self, method: &str, uri: &str) -> Outcome {
-        self.client.request::<Value>(method, &json!({ "uri": uri })).await.map(drop).map_err(text)
+        let all = [Change::Tools, Change::Resources, Change::Prompts];
+        check(all.iter().all(|change| changes.contains(change)), format!("not all three: {changes:?}"))?;
+        // The callbacks hear of it beside the listener.
+        self.heard.until(|notes| (notes.changes.len() == 3).then_some(())).await;
+        let tools = self.client.list_tools().await.map_err(text)?;
+        check(tools.iter().any(|tool| tool.name == "grown"), "no new tool")?;
+        let resources = self.client.list_resources().await.map_err(text)?;
+        check(resources.iter().any(|resource| resource.uri == "memo://grown"), "no new resource")?;
+        let prompts = self.client.list_prompts().await.map_err(text)?;
+        check(prompts.iter().any(|prompt| prompt.name == "grown"), "no new prompt")
     }
 
     async fn read_resource(&self, uri: &str) -> mcp::Result<Value> {
-        self.client.request("resources/read", &json!({ "uri": uri })).await
+        let read = self.client.read_resource(uri).await?;
+        Ok(serde_json::to_value(read).expect("what was read can be written"))
     }
 
-    async fn get_prompt(&self, name: &str, arguments: Value) -> mcp::Result<Value> {
-        self.client.request("prompts/get", &json!({ "name": name, "arguments": arguments })).await
+    async fn get_prompt(&self, name: &str, arguments: &[(&str, &str)]) -> mcp::Result<Value> {
+        let got = self.client.get_prompt(name, arguments.iter().copied()).await?;
+        Ok(serde_json::to_value(got).expect("what was read can be written"))
     }
 
     async fn complete(
         &self,
-        reference: Value,
+        reference: CompletionRef,
         argument: &str,
         value: &str,
-        known: Option<Value>,
-    ) -> Result<Value, String> {
-        let mut params = json!({ "ref": reference, "argument": { "name": argument, "value": value } });
-        if let Some(known) = known {
-            params["context"] = json!({ "arguments": known });
-        }
-        let completed: Value = self.client.request("completion/complete", &params).await.map_err(text)?;
-        Ok(completed["completion"]["values"].clone())
+        known: &[(&str, &str)],
+    ) -> Result<Vec<String>, String> {
+        let known = known.iter().copied();
+        Ok(self.client.complete(reference, argument, value, known).await.map_err(text)?.values)
     }
 
     /// The result of a tool that has to succeed.
@@ -485,6 +525,10 @@ impl Walk<'_> {
     async fn still_answers(&self) -> Outcome {
         same("echo", &self.told("echo", json!({ "text": "still here" })).await?.as_str(), &"still here")
     }
+}
+
+async fn next(changes: &mut Changes) -> Result<Change, String> {
+    changes.next().await.ok_or_else(|| format!("no more changes: {:?}", changes.ended()))
 }
 
 /// The code of the error that the request has to end with.
