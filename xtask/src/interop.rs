@@ -66,7 +66,7 @@ impl Peers {
     fn run(&self, mode: &str) -> Result<Run, Failure> {
         let run =
             Run::new("cargo run --quiet --package mcp-interop --locked --").arg(mode).arg("--python").arg(&self.python);
-        Ok(run.arg("--rmcp").arg(&self.rmcp).show(|line| line.starts_with("cell ") || line.starts_with("proof ")))
+        Ok(run.arg("--rmcp").arg(&self.rmcp).show(is_told))
     }
 }
 
@@ -159,6 +159,11 @@ impl Tally {
             self.complaints.push("no wrong answer was caught".to_owned());
         }
     }
+}
+
+/// What is shown while it runs.
+fn is_told(line: &str) -> bool {
+    ["cell ", "proof ", "left out: "].iter().any(|start| line.starts_with(start))
 }
 
 /// Lines such as `cell client python 2025-11-25 pinned: 31 steps ok`: the cell, and what came of it.

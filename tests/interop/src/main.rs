@@ -55,6 +55,7 @@ async fn play(mode: &str, arguments: &[String]) -> ExitCode {
     if mode == "prove" {
         return prove::run(&peers).await;
     }
+    table::absences().for_each(|line| println!("left out: {line}"));
     cells.retain(|cell| cell.to_string().contains(wanted));
     let failed = AtomicBool::new(cells.is_empty());
     run::each(cells, async |cell| {

@@ -7,7 +7,7 @@ use crate::run::{self, Peers};
 use crate::table::{self, Cell, How, Party};
 
 /// What our server can be told to answer wrong (`--wrong`); each is called as the step that has to notice.
-const SERVER: [&str; 25] = [
+pub(crate) const SERVER: [&str; 25] = [
     "negotiate",
     "list",
     "call",
@@ -36,7 +36,7 @@ const SERVER: [&str; 25] = [
 ];
 
 /// The same of our client.
-const CLIENT: [&str; 3] = ["elicitation", "sampling", "roots"];
+pub(crate) const CLIENT: [&str; 3] = ["elicitation", "sampling", "roots"];
 
 /// Plays each wrong answer with one peer after the other.
 pub(crate) async fn run(peers: &Peers) -> ExitCode {

@@ -175,6 +175,14 @@ impl Cell {
     }
 }
 
+/// The steps that are left out, each with its reason.
+pub(crate) fn absences() -> impl Iterator<Item = String> {
+    ABSENT.into_iter().map(|(party, role, step, reason)| {
+        let role = if role == Role::Client { "client" } else { "server" };
+        format!("the {} {role} lacks {step}: it {reason}", party.name())
+    })
+}
+
 impl Cell {
     /// Whether it has this step.
     pub(crate) fn checks(&self, step: &str) -> bool {
@@ -220,6 +228,50 @@ impl How {
             Self::Only => "only",
             Self::Default => "default",
             Self::Auto => "auto",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::prove;
+
+    /// The committed table, which `cargo xtask interop` compares with what ran, is the one that this makes.
+    #[test]
+    fn cells_are_the_committed_ones() {
+        let committed = include_str!("../cells.txt").lines().filter(|line| !line.starts_with('#'));
+        let made = cells().iter().map(|cell| format!("{cell} {}", cell.steps().len() + 1)).collect::<BTreeSet<_>>();
+        assert_eq!(committed.map(str::to_owned).collect::<BTreeSet<_>>(), made);
+        assert!(made.len() >= 39 && made.len() == cells().len());
+    }
+
+    /// Every peer in both roles, in every revision that it has there.
+    #[test]
+    fn every_peer_plays_both_roles() {
+        for (server, revisions) in SERVES {
+            for revision in revisions {
+                assert!(cells().iter().any(|cell| (cell.server, cell.revision) == (server, *revision)));
+            }
+            assert!(cells().iter().any(|cell| cell.client == server));
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_exists_and_has_a_reason() {
+        for (party, role, name, reason) in ABSENT {
+            assert!(STEPS.iter().any(|step| step.name == name), "there is no step {name}");
+            assert!(party != Party::Ours && !reason.is_empty(), "{} {role:?} {name}", party.name());
+        }
+    }
+
+    /// Each wrong answer is called as a step that some cell has.
+    #[test]
+    fn wrong_answers_are_looked_for() {
+        for answer in prove::SERVER.iter().chain(&prove::CLIENT) {
+            assert!(cells().iter().any(|cell| cell.checks(answer)), "nothing looks for {answer}");
         }
     }
 }
