@@ -29,7 +29,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mcp_proto::model::{CacheScope, ServerCapabilities, Supported};
+use mcp_proto::model::{CacheScope, Icon, ServerCapabilities, Supported};
 use mcp_proto::{Change, Extension, Limits, ProtocolVersion, ServerConfig};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -349,6 +349,24 @@ impl Server {
     #[must_use]
     pub fn title(self, title: impl Into<String>) -> Self {
         self.configure(|config| config.info.title = Some(title.into()))
+    }
+
+    /// What it is, for people.
+    #[must_use]
+    pub fn description(self, description: impl Into<String>) -> Self {
+        self.configure(|config| config.info.description = Some(description.into()))
+    }
+
+    /// Where people read more about it.
+    #[must_use]
+    pub fn website_url(self, url: impl Into<String>) -> Self {
+        self.configure(|config| config.info.website_url = Some(url.into()))
+    }
+
+    /// Images that stand for it.
+    #[must_use]
+    pub fn icons(self, icons: impl IntoIterator<Item = Icon>) -> Self {
+        self.configure(|config| config.info.icons = Some(icons.into_iter().collect()))
     }
 
     /// A value that handlers reach by its type; see [`Context::state`].

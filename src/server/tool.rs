@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use mcp_proto::model::{self, ArgumentFaults, CallToolResult, ListToolsResult, ToolAnnotations};
+use mcp_proto::model::{self, ArgumentFaults, CallToolResult, Icon, ListToolsResult, ToolAnnotations};
 use mcp_proto::{Body, EncodeError, ErrorObject};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -85,7 +85,15 @@ impl Tool {
         self
     }
 
-    /// Another schema for the arguments than the one made from their type. Must say `"type": "object"`.
+    /// Images that stand for it.
+    #[must_use]
+    pub fn icons(mut self, icons: impl IntoIterator<Item = Icon>) -> Self {
+        self.definition.icons = Some(icons.into_iter().collect());
+        self
+    }
+
+    /// Another schema for the arguments than the one made from their type. One that does not say `"type": "object"` is a fault of
+    /// the server's definition.
     #[must_use]
     pub fn input_schema(mut self, schema: Map<String, Value>) -> Self {
         self.definition.input_schema = schema;
@@ -293,6 +301,13 @@ fn name_fault(name: &str) -> Option<Fault> {
     None
 }
 
+/// What is wrong with a schema for arguments that was written by hand, if anything (specification: server/tools, data types).
+fn schema_fault(tool: &model::Tool) -> Option<Fault> {
+    let is_object = tool.input_schema.get("type").is_some_and(|it| it == "object");
+    let fault = || format!("the input schema of the tool {:?} must say \"type\": \"object\"", tool.name);
+    (!is_object).then(|| (None, fault()))
+}
+
 /// What is legal in a tool's name and still confuses some clients.
 fn name_advice(name: &str) -> Option<String> {
     let ends_badly = name.starts_with(['-', '.']) || name.ends_with(['-', '.']);
@@ -320,7 +335,7 @@ impl Listed for Tool {
         if let Some(advice) = name_advice(self.key()) {
             tracing::warn!("{advice}");
         }
-        name_fault(self.key()).into_iter().collect()
+        name_fault(self.key()).into_iter().chain(schema_fault(&self.definition)).collect()
     }
 
     fn page(items: Vec<model::Tool>, next: Option<String>, cache: Option<&Cache>) -> Result<Body, EncodeError> {

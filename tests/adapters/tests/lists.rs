@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Raw, soon};
-use mcp::model::ToolAnnotations;
+use mcp::model::{Icon, ToolAnnotations};
 use mcp::{Client, Prompt, ProtocolVersion, Resource, ResourceTemplate, Server, Tool};
 use serde_json::{Value, json};
 
@@ -103,9 +103,19 @@ async fn a_tool_and_a_server_are_told_with_all_they_say_of_themselves() {
     let hints = ToolAnnotations::new().with_title("hint").with_read_only_hint(true).with_destructive_hint(false);
     let schema = json!({ "type": "object", "properties": { "a": { "type": "string" } } });
     let Value::Object(schema) = schema else { panic!("an object") };
-    let tool =
-        Tool::new("t", "what it does", async || "x").title("T").annotations(hints.clone()).input_schema(schema.clone());
-    let server = Server::new("s", "2").title("S").instructions("be kind").tool(tool);
+    let icons = vec![Icon::new("https://example.com/i.svg").with_mime_type("image/svg+xml")];
+    let tool = Tool::new("t", "what it does", async || "x")
+        .title("T")
+        .annotations(hints.clone())
+        .icons(icons.clone())
+        .input_schema(schema.clone());
+    let server = Server::new("s", "2")
+        .title("S")
+        .description("what it is")
+        .website_url("https://example.com")
+        .icons(icons.clone())
+        .instructions("be kind")
+        .tool(tool);
     for version in ProtocolVersion::ALL {
         let builder = Client::builder("c", "1").versions([version]);
         let client = soon(mcp_tokio::pair_with(server.clone(), builder)).await.unwrap();
@@ -116,13 +126,36 @@ async fn a_tool_and_a_server_are_told_with_all_they_say_of_themselves() {
             (Some("S"), Some("be kind")),
             "{version}"
         );
+        assert_eq!(
+            (told.info.description.as_deref(), told.info.website_url.as_deref(), told.info.icons.as_ref()),
+            (Some("what it is"), Some("https://example.com"), Some(&icons)),
+            "{version}"
+        );
         let tool = soon(client.list_tools().into_future()).await.unwrap().remove(0);
         assert_eq!(
             (tool.title.as_deref(), tool.description.as_deref()),
             (Some("T"), Some("what it does")),
             "{version}"
         );
+        assert_eq!(tool.icons.as_ref(), Some(&icons), "{version}");
         assert_eq!((tool.annotations, tool.input_schema), (Some(hints.clone()), schema.clone()), "{version}");
+    }
+}
+
+/// server/tools, data types: an input schema MUST be an object schema. One by hand that is none is a fault of the definition, which no
+/// client ever sees.
+#[tokio::test]
+async fn an_input_schema_by_hand_says_that_it_is_an_object() {
+    for schema in
+        [json!({}), json!({ "type": "string" }), json!({ "type": ["object", "null"] }), json!({ "type": null })]
+    {
+        let Value::Object(schema) = schema else { panic!("an object") };
+        let by_hand = || Tool::new("by_hand", "", async |_: Value| "x").input_schema(schema.clone());
+        let error = soon(mcp_tokio::pair(Server::new("s", "1").tool(by_hand()))).await.unwrap_err().to_string();
+        assert!(error.contains("\"by_hand\"") && error.contains("\"type\": \"object\""), "{error}");
+        let server = Server::new("s", "1").tool(Tool::new("good", "", async || "x"));
+        let error = server.update(|edit| _ = edit.tool(by_hand())).unwrap_err().to_string();
+        assert!(error.contains("\"by_hand\""), "{error}");
     }
 }
 
