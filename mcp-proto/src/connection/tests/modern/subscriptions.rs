@@ -476,25 +476,6 @@ fn a_subscription_is_cancelled_by_either_side() {
     assert_eq!(take_end(&mut client).0, call);
 }
 
-/// A client that closes waits for its calls, but not for its subscriptions, which do not end by themselves: it cancels them.
-/// (A server that finishes its requests before it ends would wait for them otherwise.)
-#[test]
-fn a_closing_client_cancels_its_subscriptions() {
-    let (mut client, call, wire) = subscribing(secs(5));
-    client.tell(&notification("notifications/subscriptions/acknowledged", &wire));
-    client.events();
-    let other = client.ask("tools/call", &json!({"name": "t"}));
-    let other_wire = answer(&mut client)["id"].clone();
-    client.close(secs(10));
-    let told = answer(&mut client);
-    assert_eq!((&told["method"], &told["params"]["requestId"]), (&json!("notifications/cancelled"), &wire));
-    assert_eq!(take_end(&mut client), (call, Err(RequestError::Closed(CloseReason::LocallyClosed))));
-    client.tell(&json!({"jsonrpc": "2.0", "id": other_wire, "result": {"content": [], "resultType": "complete"}}));
-    let events = client.events();
-    assert!(matches!(&events[0], Event::Response { id, result: Ok(_) } if *id == other), "{events:?}");
-    assert!(matches!(&events[1], Event::Closed { reason: CloseReason::LocallyClosed, .. }), "{events:?}");
-}
-
 /// The whole of it, between the two sides of this crate, over a wire that is slow.
 #[test]
 fn a_slow_reader_is_told_what_changed_and_no_more() {
