@@ -4,6 +4,9 @@
 //! - A **client** is a [`Client`], connected by an adapter: `mcp_tokio::spawn(["python3", "server.py"])`.
 //! - A **test** puts both into one process: `mcp_tokio::pair(server)`.
 //!
+//! The [`guide`] goes through all of it in the order in which one needs it. What differs between the revisions of the protocol
+//! stands in one place, [`guide::eras`].
+//!
 //! Another runtime is another adapter crate with the same functions; [`runtime`] tells how to write one, and
 //! [`stream::serve`] and [`stream::connect`] are what it calls. The protocol itself is in the crate [`mcp_proto`], whose
 //! types are re-exported here as [`model`].
@@ -16,6 +19,7 @@
 
 mod client;
 mod error;
+pub mod guide;
 pub mod memory;
 pub mod process;
 pub mod runtime;
