@@ -10,7 +10,22 @@ use mcp_proto::{CloseReason, EncodeError, ErrorCode, ErrorObject, PageFault, Req
 use crate::client::GroupError;
 use crate::process::Exit;
 
-/// What can go wrong with a client, a server, or a call.
+/// What can go wrong with a client, a server, or a call. The [guide](crate::guide::errors) tells what to do about each.
+///
+/// ```
+/// use mcp::{Error, RequestError};
+///
+/// fn advice(error: &Error) -> &'static str {
+///     match error {
+///         Error::Request { error: RequestError::Rpc(_), .. } => "the server says no",
+///         Error::Request { error: RequestError::Closed(_), .. } => "it may have been done; look before you try again",
+///         error if error.is_timeout() => "try again, or wait longer",
+///         error if error.is_closed() => "connect again",
+///         _ => "tell somebody",
+///     }
+/// }
+/// # assert_eq!(advice(&std::io::Error::other("disk").into()), "tell somebody");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

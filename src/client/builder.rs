@@ -186,6 +186,22 @@ impl ClientBuilder {
     ///
     /// It begins with `https://` or `http://`; any other is refused. The person must see it whole and agree before it is opened
     /// or fetched; accepting says that they agreed, not that they are done.
+    ///
+    /// ```
+    /// # async fn person_agrees(_: &str) -> bool { false }
+    /// use mcp::model::{ElicitAction, ElicitParams, ElicitResult};
+    /// use mcp::{Asked, Client};
+    ///
+    /// let client = Client::builder("desk", "1.0.0").on_elicit_url(async |asked: Asked, question: ElicitParams| {
+    ///     let server = asked.server().map(|server| server.info.name.clone()).unwrap_or_default();
+    ///     let url = question.url.unwrap_or_default();
+    ///     match person_agrees(&format!("{server}: {}\nOpen {url} ?", question.message)).await {
+    ///         true => ElicitResult::new(ElicitAction::Accept),
+    ///         false => ElicitResult::decline(),
+    ///     }
+    /// });
+    /// # drop(client);
+    /// ```
     pub fn on_elicit_url<M>(mut self, ask: impl Callback<ElicitParams, ElicitResult, M>) -> Self {
         self.callbacks.elicit_url = Some(answering(ask));
         self
@@ -313,6 +329,20 @@ impl ClientBuilder {
     }
 
     /// Hears every notification that no other callback is there for.
+    ///
+    /// ```
+    /// use mcp::{Client, Notification};
+    /// use serde_json::Value;
+    ///
+    /// let client = Client::builder("desk", "1.0.0").on_notification(async |told: Notification| {
+    ///     if told.method() == "acme/weather"
+    ///         && let Ok(weather) = told.params::<Value>()
+    ///     {
+    ///         println!("{weather}");
+    ///     }
+    /// });
+    /// # drop(client);
+    /// ```
     pub fn on_notification<Fut>(mut self, hear: impl Fn(Notification) -> Fut + Send + Sync + 'static) -> Self
     where
         Fut: Future<Output = ()> + Send + 'static,

@@ -10,6 +10,18 @@ use crate::Error;
 use crate::stream::Sent;
 
 /// How answers are kept; see [`ClientBuilder::cache`](crate::ClientBuilder::cache).
+///
+/// ```
+/// use std::time::Duration;
+/// use mcp::{Caching, Client};
+///
+/// let caching = Caching::new()
+///     .legacy(Duration::from_secs(30))
+///     .stale(Duration::from_secs(3600))
+///     .limits(|limits| limits.entries = 100);
+/// let client = Client::builder("desk", "1.0.0").cache(caching);
+/// # drop(client);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Caching {

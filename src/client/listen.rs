@@ -16,6 +16,19 @@ use crate::stream::{Call, Key, Sink};
 use crate::{Error, Result};
 
 /// The wish to hear of changes, which is sent when it is awaited; see [`Client::listen`].
+///
+/// ```
+/// # async fn example(client: mcp::Client) -> mcp::Result<()> {
+/// use std::time::Duration;
+/// use mcp::model::SubscriptionFilter;
+///
+/// let wanted = SubscriptionFilter::new().with_prompts_list_changed(true);
+/// let changes = client.listen(wanted).idle(Duration::from_secs(5)).await?;
+/// if changes.granted().is_empty() {
+///     println!("the server tells nobody of its prompts");
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "it is sent when it is awaited"]
 pub struct Listen {

@@ -48,6 +48,24 @@ use crate::stream::{Call, Facts, Shared, notify, reserve_id};
 /// negotiated revision does not have, or whose capability the server did not declare, is [`Error::Send`] and nothing is
 /// sent.
 ///
+/// ```
+/// use mcp::{Server, Tool};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> mcp::Result<()> {
+/// let server = Server::new("door", "1.0.0").tool(Tool::new("open", "Open the door", async || "open"));
+/// let client = mcp_tokio::pair(server).await?;
+/// assert!(client.has_tools() && !client.has_prompts());
+///
+/// // Calls may run side by side, on clones as well.
+/// let (one, other) = (client.clone(), client.clone());
+/// let (one, other) = tokio::join!(one.call_tool("open", ()), other.call_tool("open", ()));
+/// assert_eq!(one?.joined_text(), other?.joined_text());
+///
+/// client.close().await;
+/// # Ok(()) }
+/// ```
+///
 /// [`Error::Send`]: crate::Error::Send
 #[derive(Clone, Debug)]
 pub struct Client {

@@ -80,6 +80,30 @@ impl Client {
     /// In 2025-11-25 the client asks for that, and the server must have declared it; `ttl` is for how many milliseconds the
     /// task should be kept. From 2026-07-28 on the server decides, if the client [has declared](super::ClientBuilder::tasks)
     /// the extension; `ttl` is its affair then.
+    ///
+    /// ```
+    /// # async fn pause(_: std::time::Duration) {}
+    /// # async fn example(client: mcp::Client) -> mcp::Result<()> {
+    /// use std::time::Duration;
+    /// use mcp::Started;
+    ///
+    /// let result = match client.start_tool("index", (), 600_000).await? {
+    ///     Started::Task(mut task) => {
+    ///         while !task.status().is_terminal() {
+    ///             pause(task.poll_interval().unwrap_or(Duration::from_secs(1))).await;
+    ///             task = client.get_task(task.id()).await?;
+    ///         }
+    ///         match task.result() {
+    ///             Some(result) => result?,
+    ///             None => client.task_result(task.id()).await?,
+    ///         }
+    ///     }
+    ///     Started::Done(result) => result,
+    ///     _ => return Ok(()),
+    /// };
+    /// println!("{}", result.joined_text());
+    /// # Ok(()) }
+    /// ```
     pub fn start_tool(
         &self,
         name: impl AsRef<str>,

@@ -406,6 +406,17 @@ impl Form {
     }
 
     /// A form with a schema written by hand: an object of flat properties.
+    ///
+    /// ```
+    /// use mcp::Form;
+    /// use mcp::model::{BooleanSchema, FormSchema, StringSchema};
+    ///
+    /// let schema = FormSchema::new()
+    ///     .required_property("name", StringSchema::new().with_max_length(40))
+    ///     .optional_property("news", BooleanSchema::new().with_default(false));
+    /// let form = Form::with_schema("Sign up", schema.into());
+    /// # drop(form);
+    /// ```
     pub fn with_schema(message: impl Into<String>, schema: Map<String, Value>) -> Self {
         Self(ElicitParams::form(message, schema))
     }

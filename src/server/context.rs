@@ -21,6 +21,31 @@ use crate::{Error, Result};
 ///
 /// Cheap to clone; a clone may move into tasks of the handler. Once the request is answered or cancelled, whatever is said
 /// through it is an error.
+///
+/// ```
+/// use mcp::model::LoggingLevel;
+/// use mcp::{Context, Server, Tool};
+///
+/// struct Shelf(Vec<&'static str>);
+///
+/// async fn read_all(ctx: Context) -> mcp::Result<String> {
+///     let shelf = ctx.state::<Shelf>();
+///     let mut steps = ctx.steps(u32::try_from(shelf.0.len()).unwrap_or(u32::MAX));
+///     for book in &shelf.0 {
+///         steps.advance(1, format!("read {book}"))?;
+///     }
+///     ctx.log(LoggingLevel::Info, format!("{} has had it all read", ctx.version()))?;
+///     Ok(shelf.0.join(", "))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> mcp::Result<()> {
+/// let tool = Tool::new("read_all", "Read all books", read_all);
+/// let server = Server::new("library", "1.0.0").state(Shelf(vec!["Walden", "Emma"])).logging().tool(tool);
+/// let client = mcp_tokio::pair(server).await?;
+/// assert_eq!(client.call_tool("read_all", ()).await?.joined_text(), "Walden, Emma");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<Inner>,

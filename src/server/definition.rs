@@ -44,6 +44,15 @@ pub(super) struct Definition {
 pub(super) type Fault = (Option<Lenient>, String);
 
 /// A rule about definitions that can be relaxed to a warning; see [`Server::lenient`](crate::Server::lenient).
+///
+/// ```
+/// use mcp::{Lenient, Server, Tool};
+///
+/// let server = Server::new("s", "1.0.0").tool(Tool::new("make tea", "Make tea", async || "tea"));
+/// assert!(server.clone().check().is_err());
+/// server.lenient(Lenient::Names).check()?;
+/// # Ok::<(), mcp::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lenient {

@@ -21,7 +21,52 @@ use crate::stream::Shared;
 ///   one of its kind. Duplicates do no harm.
 /// - `publish` is called by whoever changes the server, maybe from async code: it must not block. What it keeps must be bounded.
 ///
-/// [`LocalBus`] joins servers of one process.
+/// [`LocalBus`] joins servers of one process. One that goes through a message queue keeps what it has to send, each change once:
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use mcp::{Bus, Change, Node, Server};
+///
+/// /// Between a queue and the one server of this process; a task of its own sends and receives.
+/// #[derive(Default)]
+/// struct Queue {
+///     outgoing: Mutex<Vec<Change>>,
+///     node: Mutex<Option<Node>>,
+/// }
+///
+/// impl Queue {
+///     fn take_outgoing(&self) -> Vec<Change> {
+///         std::mem::take(&mut self.outgoing.lock().unwrap())
+///     }
+///
+///     fn received(&self, change: &Change) {
+///         if let Some(node) = &*self.node.lock().unwrap() {
+///             node.deliver(change);
+///         }
+///     }
+/// }
+///
+/// impl Bus for &'static Queue {
+///     fn join(&self, node: Node) {
+///         *self.node.lock().unwrap() = Some(node);
+///     }
+///
+///     fn publish(&self, _: &Node, change: &Change) {
+///         let mut outgoing = self.outgoing.lock().unwrap();
+///         if !outgoing.contains(change) {
+///             outgoing.push(change.clone());
+///         }
+///     }
+/// }
+///
+/// let queue: &'static Queue = Box::leak(Box::default());
+/// let server = Server::new("one", "1").bus(queue);
+/// server.changed(Change::Tools);
+/// server.changed(Change::Tools);
+/// assert_eq!(queue.take_outgoing(), [Change::Tools]);
+/// queue.received(&Change::Prompts); // Its clients hear of it.
+/// ```
 pub trait Bus: Send + Sync + 'static {
     /// A server wants to be told what the others publish, until it is gone.
     fn join(&self, node: Node);

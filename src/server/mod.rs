@@ -195,6 +195,14 @@ impl Server {
 
     /// For how long a client may keep an answer of this kind, and whether for everybody (2026-07-28 and later). By default for
     /// no time, and only for whoever asked.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use mcp::{Cached, Server, model::CacheScope};
+    ///
+    /// let server = Server::new("s", "1").cache(Cached::Tools, Duration::from_secs(300), CacheScope::Public);
+    /// # drop(server);
+    /// ```
     #[must_use]
     pub fn cache(self, kind: Cached, ttl: Duration, scope: CacheScope) -> Self {
         let cache = Cache { ttl, scope };
@@ -209,6 +217,16 @@ impl Server {
 
     /// Asked before a client is subscribed to a resource, in either era: an error refuses it. Without this hook every resource
     /// that is offered can be subscribed to, and no other can with it.
+    ///
+    /// ```
+    /// use mcp::{Context, HandlerError, Server};
+    ///
+    /// let server = Server::new("s", "1").on_subscribe(async |_: Context, uri: String| match uri.as_str() {
+    ///     "noise://all" => Err(HandlerError::invalid("it changes all the time")),
+    ///     _ => Ok(()),
+    /// });
+    /// # drop(server);
+    /// ```
     #[must_use]
     pub fn on_subscribe<E, Fut>(self, hook: impl Fn(Context, String) -> Fut + Send + Sync + 'static) -> Self
     where
@@ -266,6 +284,20 @@ impl Server {
 
     /// Runs when a client tells that its roots have changed (until 2025-11-25); ask it for them with
     /// [`Session::request`].
+    ///
+    /// ```
+    /// use mcp::model::ListRootsResult;
+    /// use mcp::{Server, Session};
+    /// use serde_json::json;
+    ///
+    /// let server = Server::new("s", "1").on_roots_changed(async |client: Session| {
+    ///     match client.request::<ListRootsResult>("roots/list", &json!({})).await {
+    ///         Ok(listed) => println!("{} roots now", listed.roots.len()),
+    ///         Err(error) => eprintln!("{error}"),
+    ///     }
+    /// });
+    /// # drop(server);
+    /// ```
     #[must_use]
     pub fn on_roots_changed<Fut>(self, handler: impl Fn(Session) -> Fut + Send + Sync + 'static) -> Self
     where
@@ -304,6 +336,17 @@ impl Server {
 
     /// Declares an extension, and what it adds to the protocol: its methods, types of results, members of filters. Its requests
     /// are served by [`method`](Self::method), for clients that declare it too.
+    ///
+    /// ```
+    /// use mcp::{Extension, HandlerError, Server, model::Sender};
+    /// use serde_json::{Value, json};
+    ///
+    /// let clock = Extension::new("com.example/clock").method("clock/now", Sender::Client);
+    /// let server = Server::new("s", "1")
+    ///     .extension(clock)
+    ///     .method("clock/now", async || Ok::<Value, HandlerError>(json!({ "hour": 12 })));
+    /// # drop(server);
+    /// ```
     #[must_use]
     pub fn extension(self, extension: Extension) -> Self {
         self.define(|definition| definition.config_mut().extensions.push(extension))

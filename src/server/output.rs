@@ -16,6 +16,26 @@ use crate::{Error, schema};
 /// Text (`String`, `&'static str`), nothing (`()`), content blocks, an [`Image`](crate::Image) or [`Audio`](crate::Audio), a number or truth value (structured), any
 /// serializable value in [`Json`] (structured, with an output schema), a whole [`CallToolResult`], or a `Result` of any of
 /// these, whose error becomes a tool error that the model sees (`isError`).
+///
+/// A type of your own becomes one by what it is made of:
+///
+/// ```
+/// use mcp::model::{CallToolResult, ContentBlock};
+/// use mcp::{ErrorObject, Tool, ToolOutput};
+///
+/// struct Page { title: String, link: String }
+///
+/// impl ToolOutput for Page {
+///     fn into_result(self) -> Result<CallToolResult, ErrorObject> {
+///         vec![ContentBlock::text(self.title), ContentBlock::text(self.link)].into_result()
+///     }
+/// }
+///
+/// let look_up = Tool::new("look_up", "Look something up", async || {
+///     Page { title: "Walden".into(), link: "https://example.com/walden".into() }
+/// });
+/// # drop(look_up);
+/// ```
 pub trait ToolOutput: Send + 'static {
     /// The schema of its structured content, if it has any.
     fn schema() -> Option<Schema> {

@@ -221,6 +221,20 @@ impl Listed for Prompt {
 ///
 /// Text (`String`, `&'static str`) or a content block, which is what the user says; messages; a whole [`GetPromptResult`]; or a
 /// `Result` of any of these, whose error becomes a [`HandlerError`].
+///
+/// ```
+/// use mcp::Prompt;
+/// use mcp::model::{ContentBlock, PromptMessage};
+///
+/// let review = Prompt::new("review", "Review like this", async || {
+///     vec![
+///         PromptMessage::user(ContentBlock::text("What do you think of `let x = x;`?")),
+///         PromptMessage::assistant(ContentBlock::text("It does nothing. Leave it out.")),
+///         PromptMessage::user(ContentBlock::text("And of this?")),
+///     ]
+/// });
+/// # drop(review);
+/// ```
 pub trait PromptOutput: Send + 'static {
     /// The result.
     ///

@@ -146,7 +146,8 @@ macro_rules! described {
                 self
             }
 
-            /// For how long what was read is fresh, and for whom (2026-07-28 and later). The server's own if not said.
+            /// For how long what was read is fresh, and for whom (2026-07-28 and later). [The server's own](crate::Server::cache)
+            /// if not said.
             #[must_use]
             pub fn cache(mut self, ttl: Duration, scope: CacheScope) -> Self {
                 self.handler.cache = Some(Cache { ttl, scope });
@@ -350,6 +351,24 @@ impl<'a> At<'a> {
 ///
 /// Text (`String`, `&'static str`), bytes (`Vec<u8>`), contents ([`ResourceContents`], or several), a whole
 /// [`ReadResourceResult`], or a `Result` of any of these, whose error becomes a [`HandlerError`].
+///
+/// ```
+/// use mcp::model::{ReadResourceResult, ResourceContents};
+/// use mcp::{At, HandlerError, Resource, ResourceOutput};
+///
+/// /// A folder: each of its files under a URI of its own.
+/// struct Folder(Vec<(&'static str, String)>);
+///
+/// impl ResourceOutput for Folder {
+///     fn into_contents(self, at: At<'_>) -> Result<ReadResourceResult, HandlerError> {
+///         let file = |(name, text)| ResourceContents::text(format!("{}/{name}", at.uri), text);
+///         self.0.into_iter().map(file).collect::<Vec<_>>().into_contents(at)
+///     }
+/// }
+///
+/// let notes = Resource::new("notes://all", "all", async || Folder(vec![("today.md", "rest".into())]));
+/// # drop(notes);
+/// ```
 pub trait ResourceOutput: Send + 'static {
     /// The result.
     ///

@@ -79,6 +79,14 @@ impl Tool {
     }
 
     /// Hints about what it does to the world.
+    ///
+    /// ```
+    /// use mcp::{Tool, model::ToolAnnotations};
+    ///
+    /// let hints = ToolAnnotations::new().with_read_only_hint(true).with_open_world_hint(false);
+    /// let count = Tool::new("count", "Count the files", async || 3).title("Count files").annotations(hints);
+    /// # drop(count);
+    /// ```
     #[must_use]
     pub fn annotations(mut self, annotations: ToolAnnotations) -> Self {
         self.definition.annotations = Some(annotations);
@@ -94,6 +102,16 @@ impl Tool {
 
     /// Another schema for the arguments than the one made from their type. One that does not say `"type": "object"` is a fault of
     /// the server's definition.
+    ///
+    /// ```
+    /// use mcp::Tool;
+    /// use serde_json::{Map, Value, json};
+    ///
+    /// let schema = json!({ "type": "object", "properties": { "path": { "type": "string", "pattern": "^/srv/" } } });
+    /// let Value::Object(schema) = schema else { unreachable!() };
+    /// let read = Tool::new("read", "Read a file", async |args: Map<String, Value>| format!("{args:?}")).input_schema(schema);
+    /// # drop(read);
+    /// ```
     #[must_use]
     pub fn input_schema(mut self, schema: Map<String, Value>) -> Self {
         self.definition.input_schema = schema;
@@ -122,6 +140,23 @@ impl fmt::Debug for Tool {
 }
 
 /// Whatever can become a [`Tool`].
+///
+/// ```
+/// use mcp::{IntoTool, Server, Tool};
+///
+/// /// Gives the same answer each time.
+/// struct Always(&'static str, &'static str);
+///
+/// impl IntoTool for Always {
+///     fn into_tool(self) -> Tool {
+///         let Self(name, answer) = self;
+///         Tool::new(name, format!("Says {answer:?}"), move || async move { answer })
+///     }
+/// }
+///
+/// let server = Server::new("oracle", "1.0.0").tool(Always("weather", "rain")).tool(Always("mood", "fine"));
+/// # drop(server);
+/// ```
 pub trait IntoTool {
     /// The tool.
     fn into_tool(self) -> Tool;

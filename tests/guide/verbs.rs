@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcp::model::{
-    Capability, CompletionRef, ContentBlock, CreateMessageParams, CreateMessageResult, ElicitParams, ElicitResult,
-    InputResponses, LoggingLevel, Role, Root, SamplingMessage, StringArguments, SubscriptionFilter, Supported,
-    TaskRequests, TasksCapability, ToolsTaskRequests,
+    Capability, CompletionRef, ContentBlock, CreateMessageParams, CreateMessageResult, ElicitAction, ElicitParams,
+    ElicitResult, InputResponses, LoggingLevel, Role, Root, SamplingMessage, StringArguments, SubscriptionFilter,
+    Supported, TaskRequests, TasksCapability, ToolsTaskRequests,
 };
 use mcp::{
     Client, ClientBuilder, Context, Error, Extension, Form, HandlerError, Notification, Prompt, ProtocolVersion,
@@ -65,7 +65,7 @@ fn client(version: ProtocolVersion) -> (ClientBuilder, Heard) {
         .versions([version])
         .tasks()
         .on_elicit(async |_: ElicitParams| ElicitResult::accept(Map::new()))
-        .on_elicit_url(async |_: ElicitParams| ElicitResult::accept(Map::new()))
+        .on_elicit_url(async |_: ElicitParams| ElicitResult::new(ElicitAction::Accept))
         .on_sample(async |_: CreateMessageParams| {
             CreateMessageResult::new(Role::Assistant, ContentBlock::text("Paris"), "model")
         })
