@@ -215,6 +215,20 @@ impl ClientBuilder {
 
     /// Declares that what is behind [`on_sample`](Self::on_sample) lets the model use tools (2025-11-25 and later). Without
     /// this, questions with tools are refused.
+    ///
+    /// ```
+    /// # async fn ask_the_model(_: CreateMessageParams) -> Result<CreateMessageResult, ErrorObject> { Err(ErrorObject::internal("")) }
+    /// use mcp::model::{CreateMessageParams, CreateMessageResult};
+    /// use mcp::{Client, ErrorObject};
+    ///
+    /// let client = Client::builder("desk", "1.0.0")
+    ///     .on_sample(async |question: CreateMessageParams| {
+    ///         println!("{} tools may be used", question.tools.as_ref().map_or(0, Vec::len));
+    ///         ask_the_model(question).await
+    ///     })
+    ///     .sample_tools();
+    /// # drop(client);
+    /// ```
     pub fn sample_tools(mut self) -> Self {
         self.callbacks.sampling.tools = Some(Supported::default());
         self

@@ -93,6 +93,16 @@ impl Client {
     }
 
     /// One page of the server's tools: the first, or the one that an earlier page's `next_cursor` leads to.
+    ///
+    /// ```
+    /// # async fn example(client: mcp::Client) -> mcp::Result<()> {
+    /// let first = client.list_tools_page(None).await?;
+    /// if first.next_cursor.is_some() {
+    ///     let second = client.list_tools_page(first.next_cursor).await?;
+    ///     println!("{} and {} tools", first.tools.len(), second.tools.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list_tools_page(&self, cursor: Option<String>) -> Request<ListToolsResult> {
         sealed::Fetch::ask(self, cursor)
     }

@@ -134,6 +134,25 @@ impl Context {
     /// `id` is unique among all such questions of the server; [`elicitation_complete`](Self::elicitation_complete) refers to
     /// it. Whoever opens the URL must be made sure to be who was asked.
     ///
+    /// ```
+    /// # async fn start_payment() -> u64 { 7 }
+    /// # async fn wait_for_payment(_: u64) {}
+    /// use mcp::model::ElicitAction;
+    ///
+    /// async fn pay(ctx: mcp::Context) -> mcp::Result<&'static str> {
+    ///     let payment = ctx.once("payment", start_payment()).await?;
+    ///     let (url, id) = (format!("https://pay.example.com/{payment}"), format!("payment-{payment}"));
+    ///     let answer = ctx.elicit_url("pay", "Pay for the seat", url, &*id).await?;
+    ///     if answer.action != ElicitAction::Accept {
+    ///         return Ok("not paid");
+    ///     }
+    ///     wait_for_payment(payment).await;
+    ///     ctx.elicitation_complete(&*id)?;
+    ///     Ok("paid")
+    /// }
+    /// # drop(mcp::Tool::new("pay", "Pay", pay));
+    /// ```
+    ///
     /// # Errors
     ///
     /// As with [`elicit`](Self::elicit).

@@ -170,6 +170,22 @@ impl Context {
     ///
     /// A handler that never calls this is dropped at one of its awaits when its request is cancelled. One that does
     /// decides itself how to end; until then it occupies one of the peer's places for requests in work.
+    ///
+    /// ```
+    /// # struct Copy;
+    /// # impl Copy { async fn run(&self) {} async fn remove_what_is_there(&self) {} }
+    /// # async fn first(_: impl Future, _: impl Future) -> bool { true }
+    /// async fn copy(ctx: mcp::Context) -> &'static str {
+    ///     let copy = Copy;
+    ///     // `first` stands for `select!` or the like of your runtime: whether the copy was done first.
+    ///     if first(copy.run(), ctx.cancelled()).await {
+    ///         return "copied";
+    ///     }
+    ///     copy.remove_what_is_there().await;
+    ///     "nobody hears this"
+    /// }
+    /// # drop(mcp::Tool::new("copy", "Copy", copy));
+    /// ```
     pub async fn cancelled(&self) {
         self.inner.cancel.watch();
         poll_fn(|cx| self.inner.cancel.poll_cancelled(cx)).await;
@@ -191,6 +207,19 @@ impl Context {
     }
 
     /// The request's `_meta`, if it has one.
+    ///
+    /// ```
+    /// #[derive(Default, serde::Deserialize)]
+    /// struct Meta {
+    ///     #[serde(rename = "com.example/tenant")]
+    ///     tenant: Option<String>,
+    /// }
+    ///
+    /// async fn tenant(ctx: mcp::Context) -> mcp::Result<String> {
+    ///     Ok(ctx.meta::<Meta>()?.unwrap_or_default().tenant.unwrap_or_default())
+    /// }
+    /// # drop(mcp::Tool::new("tenant", "Whose it is", tenant));
+    /// ```
     ///
     /// # Errors
     ///

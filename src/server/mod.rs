@@ -269,6 +269,13 @@ impl Server {
     }
 
     /// Handles a notification that the specification does not have. Those of one connection are handled one after the other.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Position { line: u32 }
+    /// let server = mcp::Server::new("s", "1")
+    ///     .on_notification("acme/cursor", async |_: mcp::Session, at: Position| println!("line {}", at.line));
+    /// # drop(server);
+    /// ```
     #[must_use]
     pub fn on_notification<P, Fut>(
         self,

@@ -224,6 +224,19 @@ impl ToolError {
     /// former by −32021.
     ///
     /// `id` and URL are as with [`Context::elicit_url`](crate::Context::elicit_url).
+    ///
+    /// ```
+    /// # async fn is_signed_in() -> bool { false }
+    /// use mcp::{Tool, ToolError};
+    ///
+    /// let mail = Tool::new("mail", "Read the mail", async || {
+    ///     if !is_signed_in().await {
+    ///         return Err(ToolError::url_required("Sign in to read your mail", "https://mail.example.com", "sign-in"));
+    ///     }
+    ///     Ok("no mail")
+    /// });
+    /// # drop(mail);
+    /// ```
     pub fn url_required(message: impl Into<String>, url: impl Into<String>, id: impl Into<String>) -> Self {
         let url = ElicitParams::url(message, url, Some(id.into()));
         Self { kind: Kind::Rpc(ErrorObject::url_elicitation_required([url])) }
