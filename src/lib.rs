@@ -20,6 +20,7 @@
 mod client;
 mod error;
 pub mod guide;
+pub mod local;
 pub mod memory;
 pub mod process;
 pub mod runtime;

@@ -22,12 +22,12 @@ use mcp_proto::{CloseReason, Connection, Start};
 
 pub(crate) use self::call::{Answered, Call, OnProgress, Sent, notify, reserve_id};
 use self::driver::{Driver, Parts, Role};
-pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service, contain};
+pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service, contain, drop_contained};
 pub(crate) use self::listeners::{Key, Sink};
 pub(crate) use self::routing::Routers;
 pub use self::routing::{ResponseRouter, Routed};
 pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared, State};
-use crate::client::{Client, ClientBuilder, Setup};
+use crate::client::{Client, ClientBuilder};
 use crate::process::{Child, Command};
 use crate::runtime::Spawn;
 use crate::server::Server;
@@ -53,8 +53,8 @@ pub async fn serve<R, Rd, Wr>(
 ) -> Result<()>
 where
     R: Spawn,
-    Rd: AsyncRead + Unpin + Send,
-    Wr: AsyncWrite + Unpin + Send,
+    Rd: AsyncRead + Unpin,
+    Wr: AsyncWrite + Unpin,
 {
     let lease = server.enter().await?;
     let config = server.config();
@@ -93,9 +93,34 @@ where
     Rd: AsyncRead + Unpin + Send + 'static,
     Wr: AsyncWrite + Unpin + Send + 'static,
 {
+    let task = runtime.clone();
+    drive(runtime, reader, writer, child, client, move |driver| task.spawn(driver)).await
+}
+
+/// Has `start` start the driver of a client's connection, and waits for the handshake.
+pub(crate) async fn drive<R, Rd, Wr>(
+    runtime: R,
+    reader: Rd,
+    writer: Wr,
+    child: Option<Child>,
+    client: ClientBuilder,
+    start: impl FnOnce(Driver<Rd, Wr, R>),
+) -> Result<Client>
+where
+    R: Spawn,
+    Rd: AsyncRead + Unpin,
+    Wr: AsyncWrite + Unpin,
+{
     // Boxed, since what it makes of the builder is large and callers hold this future.
     Box::pin(async move {
-        let (client, setup) = start(&runtime, reader, writer, child, client)?;
+        let setup = client.into_setup()?;
+        let config = Arc::clone(&setup.config);
+        let limits = config.limits.clone();
+        let shared = share(&runtime, |now| Connection::client(config, now));
+        let client = Client::new(Arc::clone(&shared), child, &setup);
+        let service = setup.service(&client);
+        let parts = Parts { runtime: runtime.clone(), shared, service, limits, hangup: None, role: Role::Client };
+        start(Driver::new(parts, reader, writer));
         // A drop of this future closes the connection and ends the child.
         client.ready().await?;
         setup.ask_for_logs(&client).await;
@@ -105,30 +130,6 @@ where
         Ok(client)
     })
     .await
-}
-
-/// Starts the driver of a client's connection.
-fn start<R, Rd, Wr>(
-    runtime: &R,
-    reader: Rd,
-    writer: Wr,
-    child: Option<Child>,
-    client: ClientBuilder,
-) -> Result<(Client, Setup)>
-where
-    R: Spawn,
-    Rd: AsyncRead + Unpin + Send + 'static,
-    Wr: AsyncWrite + Unpin + Send + 'static,
-{
-    let setup = client.into_setup()?;
-    let config = Arc::clone(&setup.config);
-    let limits = config.limits.clone();
-    let shared = share(runtime, |now| Connection::client(config, now));
-    let client = Client::new(Arc::clone(&shared), child, &setup);
-    let service = setup.service(&client);
-    let parts = Parts { runtime: runtime.clone(), shared, service, limits, hangup: None, role: Role::Client };
-    runtime.spawn(Driver::new(parts, reader, writer));
-    Ok((client, setup))
 }
 
 /// Starts a server as a child process and connects a client to it. `open` makes the child's pipes asynchronous.
