@@ -61,7 +61,7 @@ impl Options {
             match rest {
                 [flag, name, others @ ..] if flag == "--runtime" => (runtime, rest) = (name.parse()?, others),
                 [flag, name, others @ ..] if flag == "--revision" => {
-                    (revision, rest) = (Some(revision_of(name)?), others)
+                    (revision, rest) = (Some(revision_of(name)?), others);
                 }
                 [flag, command @ ..] if flag == "--spawn" && !command.is_empty() => {
                     break Transport::Spawn(command.to_vec());

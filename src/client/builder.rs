@@ -18,7 +18,7 @@ use super::callbacks::{
 };
 use super::request::{set_cap, set_idle};
 use super::{Asked, Caching, Client, listen};
-use crate::stream::{BoxFuture, ResponseRouter, Service};
+use crate::stream::{BoxFuture, Budget, ResponseRouter, Service};
 use crate::{Error, Result};
 
 /// Says who a client is, what its server may ask of it, and who hears what the server tells.
@@ -45,11 +45,13 @@ use crate::{Error, Result};
 #[derive(Clone)]
 #[must_use = "connect it"]
 pub struct ClientBuilder {
-    config: ClientConfig,
-    callbacks: Callbacks,
+    /// These two are boxed, since a builder is handed from function to function, each of which holds a copy.
+    config: Box<ClientConfig>,
+    callbacks: Box<Callbacks>,
     deadlines: Deadlines,
     log_level: Option<LoggingLevel>,
     caching: Option<Caching>,
+    budget: Budget,
     declare: Vec<Declare>,
     faults: Vec<String>,
 }
@@ -68,11 +70,11 @@ impl Default for ClientBuilder {
 impl ClientBuilder {
     /// A client that offers its server nothing and speaks every revision.
     pub fn new(info: Implementation) -> Self {
-        let mut config = ClientConfig::new(info);
+        let mut config = Box::new(ClientConfig::new(info));
         config.versions = ProtocolVersion::ALL.to_vec();
-        let (callbacks, deadlines) = (Callbacks::default(), Deadlines::default());
+        let (callbacks, deadlines) = (Box::default(), Deadlines::default());
         let (log_level, caching, declare, faults) = (None, None, Vec::new(), Vec::new());
-        Self { config, callbacks, deadlines, log_level, caching, declare, faults }
+        Self { config, callbacks, deadlines, log_level, caching, budget: Budget::process(), declare, faults }
     }
 
     /// The revisions that are acceptable, of one era or of both. With both, a server that does not know the question which it
@@ -145,7 +147,7 @@ impl ClientBuilder {
 
     /// Declares an extension. Its methods may then be used if the server declares it as well.
     pub fn extension(mut self, extension: Extension) -> Self {
-        self.config = self.config.with_extension(extension);
+        *self.config = self.config.with_extension(extension);
         self
     }
 
@@ -165,6 +167,13 @@ impl ClientBuilder {
     /// Other bounds than the usual ones.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.config.limits);
+        self
+    }
+
+    /// The budget that bounds what it buffers together with the connections that share it: [that of the
+    /// process](Budget::process) unless set.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
         self
     }
 
@@ -393,8 +402,8 @@ impl ClientBuilder {
             return Err(Error::Definition(self.faults));
         }
         self.config.capabilities = self.declared();
-        let Self { config, callbacks, deadlines, log_level, caching, .. } = self;
-        Ok(Setup { config: Arc::new(config), callbacks: Arc::new(callbacks), deadlines, log_level, caching })
+        let Self { config, callbacks, deadlines, log_level, caching, budget, .. } = self;
+        Ok(Setup { config: Arc::new(*config), callbacks: Arc::new(*callbacks), deadlines, log_level, caching, budget })
     }
 }
 
@@ -411,6 +420,7 @@ pub(crate) struct Setup {
     pub(super) deadlines: Deadlines,
     pub(super) log_level: Option<LoggingLevel>,
     pub(super) caching: Option<Caching>,
+    pub(crate) budget: Budget,
 }
 
 impl Setup {

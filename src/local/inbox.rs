@@ -14,8 +14,11 @@ use crate::stream::BoxFuture;
 pub(super) enum Job {
     Task(BoxFuture<()>),
     /// Makes there what is to be awaited there.
-    Call(Box<dyn FnOnce(&Home) -> Pin<Box<dyn Future<Output = ()>>> + Send>),
+    Call(Box<dyn FnOnce(&Home) -> LocalFuture + Send>),
 }
+
+/// What only its own thread polls.
+type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// See the module. As elsewhere, nothing of the user's runs, wakes or drops under the lock.
 #[derive(Default)]

@@ -14,6 +14,8 @@
 //! peer's end so that the peer is never stuck in a write; all of that within [`LINGER`]. Dropping the driver fails every
 //! call and wakes it.
 
+mod input;
+
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -25,6 +27,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::line::LineBuffer;
 use mcp_proto::{InboundId, Limits, Message, Origin, Timestamp};
 
+use super::budget::{Account, refused};
 use super::handling::{BoxFuture, Handling, Reply, Service, Work, contain};
 use super::notifications::Notifications;
 use super::shared::{Inbound, Shared, Turn};
@@ -47,6 +50,7 @@ pub(crate) struct Parts<R> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) service: Arc<dyn Service>,
     pub(crate) limits: Limits,
+    pub(crate) account: Account,
     /// Ready when the peer is gone although the output still takes bytes; asked once the input has ended.
     pub(crate) hangup: Option<BoxFuture<()>>,
     pub(crate) role: Role,
@@ -110,8 +114,10 @@ where
         for _ in 0..TURNS {
             let mut busy = this.read(cx);
             let (turn, closed, deadline) = this.exchange();
+            let load = turn.load;
             busy |= this.dispatch(turn, cx);
             busy |= this.write(cx);
+            this.account(load);
             if closed && this.end(cx) {
                 return Poll::Ready(());
             }
@@ -151,64 +157,6 @@ where
             sleep: None,
             linger: None,
         }
-    }
-
-    /// Reads and scans, unless scanned messages still wait to be fed.
-    fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.scanned.is_empty() || self.eof.is_some() {
-            return false;
-        }
-        if self.unread.is_empty() {
-            if !self.wants_input && self.linger.is_none() {
-                return false;
-            }
-            match Pin::new(&mut self.reader).poll_read(cx, &mut self.input) {
-                Poll::Pending => return false,
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => return true,
-                Poll::Ready(Err(error)) => self.eof = Some(Eof::Pending(Some(error.to_string()))),
-                Poll::Ready(Ok(0)) => self.eof = Some(Eof::Pending(None)),
-                Poll::Ready(Ok(read)) => self.unread = 0..read.min(self.input.len()),
-            }
-        }
-        let limits = &self.parts.limits;
-        let mut bytes = &self.input[self.unread.clone()];
-        while self.scanned.len() < BATCH {
-            let Some(line) = self.lines.next(&mut bytes) else { break };
-            let message = Message::scan_line(line, limits);
-            Self::sort(&self.parts, &mut self.scanned, message);
-        }
-        self.unread.start = self.unread.end - bytes.len();
-        if let Some(Eof::Pending(None)) = self.eof
-            && let Some(line) = self.lines.finish()
-        {
-            let message = Message::scan_line(line, limits);
-            Self::sort(&self.parts, &mut self.scanned, message);
-        }
-        if self.unread.is_empty() {
-            self.fit_input();
-        }
-        // Also when that gave no whole line: only a reader that was asked in vain knows whom to wake.
-        true
-    }
-
-    /// Keeps a message for the connection, unless it is an answer that a router takes.
-    fn sort(parts: &Parts<R>, scanned: &mut VecDeque<Message>, message: Message) {
-        if !parts.service.routers().take(&message) {
-            scanned.push_back(message);
-        } else if let Some(id) = message.id() {
-            parts.shared.with(|state| state.connection.release_id(id));
-        }
-    }
-
-    /// Makes the input buffer fit the traffic, so that an idle connection is small and a busy one reads much at once.
-    fn fit_input(&mut self) {
-        let (size, read) = (self.input.len(), self.unread.end);
-        if read == size && size < *READ.end() {
-            self.input = vec![0; size * 2];
-        } else if read < size / 8 && size > *READ.start() {
-            self.input = vec![0; size / 2];
-        }
-        self.unread = 0..0;
     }
 
     /// The one time the lock is held in a turn.
@@ -254,6 +202,7 @@ where
             }
             state.take_events(&mut turn);
             state.expire_waiting(now, &mut turn);
+            turn.load = state.load();
             (state.closed.is_some(), state.connection.wants_input(), state.next_timeout())
         });
         // Reading may go on: that takes another turn, so that the reader is asked and knows whom to wake.
@@ -262,6 +211,7 @@ where
         if closed {
             // Whatever still comes is read past, not scanned into a connection that is over.
             self.scanned.clear();
+            self.lines = LineBuffer::new(0);
         }
         (turn, closed, deadline)
     }
@@ -291,6 +241,9 @@ where
     fn start(&mut self, request: Inbound, in_place: bool, cx: &mut Context<'_>) {
         let Parts { runtime, shared, service, .. } = &self.parts;
         let (id, cancel) = (request.id, Arc::clone(&request.cancel));
+        if self.parts.account.is_used_up() {
+            return self.replies.push_back((id, Err(refused(&request.message))));
+        }
         // Decoding arguments and calling the handler is user code as well.
         let handling = contain(|| service.handle(shared, request)).unwrap_or_else(|error| Handling::Now(Err(error)));
         match handling {

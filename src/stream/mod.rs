@@ -1,5 +1,6 @@
 //! Connections over byte streams: one driver, generic over the stream and the runtime, for servers and clients alike.
 
+mod budget;
 mod call;
 mod driver;
 mod handling;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::{CloseReason, Connection, Start};
 
+pub use self::budget::Budget;
 pub(crate) use self::call::{Answered, Call, OnProgress, Sent, notify, reserve_id};
 use self::driver::{Driver, Parts, Role};
 pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service, contain, drop_contained};
@@ -60,8 +62,15 @@ where
     let config = server.config();
     let limits = config.limits.clone();
     let shared = share(&runtime, |now| Connection::server(config, Start::Handshake, now));
-    let parts =
-        Parts { runtime, shared: Arc::clone(&shared), service: server.service(), limits, hangup, role: Role::Server };
+    let parts = Parts {
+        runtime,
+        shared: Arc::clone(&shared),
+        service: server.service(),
+        limits,
+        account: server.shared_budget().open(&shared),
+        hangup,
+        role: Role::Server,
+    };
     let place = server.tell(&shared);
     Driver::new(parts, reader, writer).await;
     drop(place);
@@ -119,7 +128,9 @@ where
         let shared = share(&runtime, |now| Connection::client(config, now));
         let client = Client::new(Arc::clone(&shared), child, &setup);
         let service = setup.service(&client);
-        let parts = Parts { runtime: runtime.clone(), shared, service, limits, hangup: None, role: Role::Client };
+        let account = setup.budget.open(&shared);
+        let parts =
+            Parts { runtime: runtime.clone(), shared, service, limits, account, hangup: None, role: Role::Client };
         start(Driver::new(parts, reader, writer));
         // A drop of this future closes the connection and ends the child.
         client.ready().await?;

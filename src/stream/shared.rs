@@ -15,6 +15,7 @@ use mcp_proto::{
     RequestMeta, ResultKind, Timestamp,
 };
 
+use super::budget::{Busy, Load};
 use super::listeners::{Heard, Listeners};
 use super::questions::Questions;
 use crate::client::Kept;
@@ -31,14 +32,16 @@ pub(crate) struct State {
     /// Who waits for the end of which call of ours.
     pub(crate) waiters: BTreeMap<OutboundId, Waiter>,
     /// The handlers at work, so that they can be told that their request was cancelled.
-    handlers: BTreeMap<InboundId, Arc<Cancel>>,
+    handlers: BTreeMap<InboundId, AtWork>,
     /// Who waits for room in a queue, and until when; without an end it is the connection that gives up.
     waiting: Vec<(Option<Timestamp>, Waker)>,
     /// Who waits for the handshake, or for the end, each under a number of its own.
     pub(crate) watchers: BTreeMap<u64, Waker>,
     next_watcher: u64,
     /// Our calls whose questions are being answered, so that whoever answers can be told that they are over.
-    asked: BTreeMap<OutboundId, Arc<Cancel>>,
+    asked: BTreeMap<OutboundId, AtWork>,
+    /// Bytes of what has left the connection's queues and is still at handlers and callers.
+    held: usize,
     /// Who hears what has changed on the server.
     pub(crate) listeners: Listeners,
     /// What the client tells its own callbacks, in order with what the server tells.
@@ -68,6 +71,30 @@ pub(crate) struct Waiter {
     pub(crate) waker: Option<Waker>,
     pub(crate) progress: VecDeque<Progress>,
     pub(crate) result: Option<Result<(ResultKind, Message), RequestError>>,
+    /// What these two hold.
+    bytes: usize,
+}
+
+impl Waiter {
+    pub(crate) fn new(waker: Option<Waker>) -> Self {
+        Self { waker, ..Self::default() }
+    }
+}
+
+/// What somebody is at work on, and how to tell them that it is over.
+struct AtWork {
+    cancel: Arc<Cancel>,
+    /// What it holds.
+    bytes: usize,
+}
+
+/// What has come for a call since its caller last looked.
+#[derive(Default)]
+pub(crate) struct Come {
+    pub(crate) progress: VecDeque<Progress>,
+    pub(crate) result: Option<Result<(ResultKind, Message), RequestError>>,
+    /// To be dropped outside the lock.
+    pub(crate) dropped: (Option<Waker>, Option<Waiter>),
 }
 
 /// Progress kept for a caller that does not look; after that only the latest counts.
@@ -86,6 +113,8 @@ pub(crate) struct Turn {
     pub(crate) remarks: Vec<Event>,
     /// What may hold wakers, to be dropped.
     pub(crate) ended: Vec<Arc<Cancel>>,
+    /// What the connection and its handlers hold in memory.
+    pub(crate) load: Load,
 }
 
 /// A request for the application.
@@ -106,6 +135,7 @@ impl Shared {
             watchers: BTreeMap::new(),
             next_watcher: 0,
             asked: BTreeMap::new(),
+            held: 0,
             listeners: Listeners::default(),
             own_notifications: Vec::new(),
             kept: None,
@@ -169,12 +199,14 @@ impl State {
                 }
                 Event::Request { id, message, meta } => {
                     let cancel = Arc::new(Cancel::default());
-                    self.handlers.insert(id, Arc::clone(&cancel));
+                    let bytes = message.size();
+                    self.held += bytes;
+                    self.handlers.insert(id, AtWork { cancel: Arc::clone(&cancel), bytes });
                     turn.requests.push(Inbound { id, message, meta, cancel });
                 }
                 Event::Cancelled { id, .. } => {
-                    if let Some(cancel) = self.handlers.get(&id) {
-                        turn.wakers.append(&mut cancel.cancel());
+                    if let Some(work) = self.handlers.get(&id) {
+                        turn.wakers.append(&mut work.cancel.cancel());
                     }
                 }
                 Event::Notification { related, message } => {
@@ -188,24 +220,35 @@ impl State {
                 }
                 Event::InputRequired { id, requests } => {
                     let over = Arc::new(Cancel::default());
-                    turn.ended.extend(self.asked.insert(id, Arc::clone(&over)));
+                    let bytes = requests.values().map(Message::size).sum();
+                    turn.ended.extend(self.answered(id));
+                    self.held += bytes;
+                    self.asked.insert(id, AtWork { cancel: Arc::clone(&over), bytes });
                     turn.questions.push(Questions { call: id, requests, over });
                 }
                 Event::Progress { id, progress } => {
                     if let Some(waiter) = self.waiters.get_mut(&id) {
-                        if waiter.progress.len() >= PROGRESS_KEPT {
-                            waiter.progress.pop_back();
-                        }
+                        let size = |progress: Option<&Progress>| {
+                            progress.map_or(0, |it| it.message.as_ref().map_or(0, String::len))
+                        };
+                        let replaced =
+                            if waiter.progress.len() >= PROGRESS_KEPT { waiter.progress.pop_back() } else { None };
+                        let (more, less) = (size(Some(&progress)), size(replaced.as_ref()));
+                        waiter.bytes = waiter.bytes + more - less;
+                        self.held = self.held + more - less;
                         waiter.progress.push_back(progress);
                         turn.wakers.extend(waiter.waker.take());
                     }
                 }
                 Event::Response { id, result } => {
-                    if let Some(over) = self.asked.remove(&id) {
+                    if let Some(over) = self.answered(id) {
                         turn.wakers.append(&mut over.cancel());
                         turn.ended.push(over);
                     }
                     if let Some(waiter) = self.waiters.get_mut(&id) {
+                        let bytes = result.as_ref().map_or(0, |(_, message)| message.size());
+                        waiter.bytes += bytes;
+                        self.held += bytes;
                         waiter.result = Some(result);
                         turn.wakers.extend(waiter.waker.take());
                     }
@@ -252,7 +295,43 @@ impl State {
     /// The questions of a call are answered, or its answering was given up. As with `handler_ended`.
     #[must_use]
     pub(super) fn answered(&mut self, call: OutboundId) -> Option<Arc<Cancel>> {
-        self.asked.remove(&call)
+        let work = self.asked.remove(&call)?;
+        self.held -= work.bytes;
+        Some(work.cancel)
+    }
+
+    /// Takes what has come for a call: progress, and the result if it is there, with which its waiter goes. What the waiter held
+    /// is to be dropped outside the lock.
+    pub(crate) fn take_come(&mut self, id: OutboundId, waker: Waker) -> Come {
+        let Some(waiter) = self.waiters.get_mut(&id) else { return Come::default() };
+        self.held -= std::mem::take(&mut waiter.bytes);
+        let progress = std::mem::take(&mut waiter.progress);
+        let result = waiter.result.take();
+        let replaced = waiter.waker.replace(waker);
+        let waiter = if result.is_some() { self.waiters.remove(&id) } else { None };
+        Come { progress, result, dropped: (replaced, waiter) }
+    }
+
+    /// Forgets who waited for a call. As above.
+    #[must_use]
+    pub(crate) fn forget_waiter(&mut self, id: OutboundId) -> Option<Waiter> {
+        let waiter = self.waiters.remove(&id)?;
+        self.held -= waiter.bytes;
+        Some(waiter)
+    }
+
+    /// The answer of a handler waits for room, and so holds this much more.
+    pub(crate) fn hold_reply(&mut self, id: InboundId, bytes: usize) {
+        if let Some(work) = self.handlers.get_mut(&id) {
+            work.bytes += bytes;
+            self.held += bytes;
+        }
+    }
+
+    /// What the connection holds, and what of it has gone to handlers and callers.
+    pub(crate) fn load(&self) -> Load {
+        let is_idle = self.handlers.is_empty() && self.waiters.is_empty();
+        Load { bytes: self.connection.buffered_bytes() + self.held, busy: if is_idle { Busy::No } else { Busy::Yes } }
     }
 
     /// When the driver has to look again: for the connection, or because somebody has waited long enough for room.
@@ -280,7 +359,9 @@ impl State {
     #[must_use]
     pub(crate) fn handler_ended(&mut self, id: InboundId, now: Timestamp) -> Option<Arc<Cancel>> {
         self.connection.release(now, id);
-        self.handlers.remove(&id)
+        let work = self.handlers.remove(&id)?;
+        self.held -= work.bytes;
+        Some(work.cancel)
     }
 }
 
