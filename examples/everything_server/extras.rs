@@ -86,8 +86,7 @@ fn asking(server: Server) -> Server {
         }))
         .tool(Tool::new("test_known_roots", "The roots as the client told them last", async |ctx: Context| {
             let seen = ctx.state::<Seen>();
-            let roots = seen.roots.lock().unwrap_or_else(PoisonError::into_inner).join(" ");
-            roots
+            seen.roots.lock().unwrap_or_else(PoisonError::into_inner).join(" ")
         }))
         .tool(Tool::new(
             "test_custom_question",
