@@ -56,7 +56,7 @@ impl Half {
                         Err(error) => to.connection.reject(now, asker, &error),
                     };
                 }
-                Event::Progress { id, progress } => {
+                Event::Progress { id, progress, .. } => {
                     let _ = self.asked.get(&id).map(|asker| to.connection.progress(now, *asker, progress));
                 }
                 Event::Notification { related: Some(listen), message } => {

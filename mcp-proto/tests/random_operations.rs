@@ -323,7 +323,7 @@ impl Side {
                     self.live.insert(id);
                 }
                 Event::Cancelled { id, .. } => assert!(self.live.remove(&id), "cancelled once, and only what is open"),
-                Event::Progress { id, progress } => {
+                Event::Progress { id, progress, .. } => {
                     assert!(self.open.contains(&id) && progress.progress.is_finite());
                 }
                 Event::Response { id, .. } => assert!(self.open.remove(&id), "exactly one Response"),

@@ -226,7 +226,8 @@ impl State {
                     self.asked.insert(id, AtWork { cancel: Arc::clone(&over), bytes });
                     turn.questions.push(Questions { call: id, requests, over });
                 }
-                Event::Progress { id, progress } => {
+                Event::Progress { id, progress, message } => {
+                    turn.notifications.push(message);
                     if let Some(waiter) = self.waiters.get_mut(&id) {
                         let size = |progress: Option<&Progress>| {
                             progress.map_or(0, |it| it.message.as_ref().map_or(0, String::len))

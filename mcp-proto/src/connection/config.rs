@@ -41,6 +41,9 @@ pub struct Limits {
     pub stall: Duration,
     /// How long requests in work may still be answered after the peer's end of input. Default 30 s.
     pub drain: Duration,
+    /// How long the application may take over an `initialize` that it is shown ([`OwnAnswers::Shown`]); then it is answered
+    /// with an error. Default 30 s. Nothing else is read meanwhile.
+    pub verdict: Duration,
     /// Broken rules in a minute after which the connection closes. Default 100.
     pub strikes: u32,
 }
@@ -59,9 +62,25 @@ impl Default for Limits {
             events: 8 << 20,
             stall: Duration::from_secs(60),
             drain: Duration::from_secs(30),
+            verdict: Duration::from_secs(30),
             strikes: 100,
         }
     }
+}
+
+/// What happens to the requests that a connection answers by itself: `initialize`, `ping`, `server/discover` and
+/// `logging/setLevel`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnAnswers {
+    /// They are answered at once, and the application hears nothing of them.
+    #[default]
+    AtOnce,
+    /// Each is an [`Event::Request`](super::Event::Request) that has the answer with it
+    /// ([`RequestMeta::own_answer`](super::RequestMeta)). The application gives that answer, another one, or an error. What
+    /// the request is for (the session, the level of logs) happens when a result is given, and not with an error.
+    ///
+    /// While as many requests are in work as the limits allow, all but `initialize` are answered at once all the same.
+    Shown,
 }
 
 /// What a client connection is told at its start. Shared by all connections of one client.
@@ -84,6 +103,8 @@ pub struct ClientConfig {
     pub extensions: Vec<Extension>,
     /// How often one request may be answered with a question of the server before it fails. Default 10.
     pub rounds: u32,
+    /// Whether the application is shown the server's pings.
+    pub own_answers: OwnAnswers,
     /// The bounds.
     pub limits: Limits,
 }
@@ -99,6 +120,7 @@ impl ClientConfig {
             probe_deadline: Duration::from_secs(5),
             extensions: Vec::new(),
             rounds: 10,
+            own_answers: OwnAnswers::AtOnce,
             limits: Limits::default(),
         }
     }
@@ -120,6 +142,8 @@ pub struct ServerConfig {
     pub extensions: Vec<Extension>,
     /// From which severity on log messages are sent before the client has chosen. Default `info`.
     pub log_level: LoggingLevel,
+    /// Whether the application is shown the requests that the connection answers by itself.
+    pub own_answers: OwnAnswers,
     /// The bounds.
     pub limits: Limits,
 }
@@ -134,6 +158,7 @@ impl ServerConfig {
             versions: ProtocolVersion::LEGACY.to_vec(),
             extensions: Vec::new(),
             log_level: LoggingLevel::Info,
+            own_answers: OwnAnswers::AtOnce,
             limits: Limits::default(),
         }
     }

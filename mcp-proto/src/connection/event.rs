@@ -232,6 +232,9 @@ pub struct RequestMeta {
     pub token: Option<ProgressToken>,
     /// From which severity on log messages are wanted; `None` if none are.
     pub log_level: Option<LoggingLevel>,
+    /// The result that the connection would give by itself, if it is a request of that kind
+    /// ([`OwnAnswers::Shown`](super::OwnAnswers)).
+    pub own_answer: Option<Body>,
 }
 
 /// Something that the application has to know.
@@ -278,6 +281,8 @@ pub enum Event {
         id: OutboundId,
         /// How far.
         progress: Progress,
+        /// The notification as it came.
+        message: Message,
     },
     /// The server needs answers to these before it can go on with a request of ours; answer with `supply_input`. The
     /// request's clocks stand still until then.

@@ -53,14 +53,12 @@ impl Connection {
         let (terms, token) = self.admit(&message)?;
         let (asked, version) = (message.method(), terms.version);
         self.check_extension(asked, version, terms.peer.as_deref())?;
-        let own = match (asked, version.era()) {
-            ("ping", Era::Legacy) => Some(Body::empty_result()),
-            ("initialize", Era::Legacy) if self.is_server() => Some(self.on_initialize(&message)?),
-            ("logging/setLevel", Era::Legacy) if self.is_server() => Some(self.on_set_level(&message)?),
-            ("server/discover", Era::Modern) => Some(self.on_discover()?),
-            _ => None,
-        };
-        if let Some(body) = own {
+        if let Some((body, effect)) = self.own_answer(&message, version)? {
+            if self.shows(&effect) {
+                self.show(Parked { origin, message, terms, token }, effect, body);
+                return Ok(None);
+            }
+            self.note_effect(effect);
             return Ok(Some((version, body)));
         }
         if self.ending.is_some() && !self.input_ended {
@@ -98,9 +96,15 @@ impl Connection {
 
     /// Gives a request a place and hands it to the application.
     fn take_on(&mut self, parked: Parked) -> Result<(), ErrorObject> {
+        let effect = self.effect_of(&parked.message, parked.terms.version, parked.terms.peer.as_deref())?;
+        self.hand_over(parked, effect, None);
+        Ok(())
+    }
+
+    /// The same once it is known what its answer changes here, and what the connection would answer itself.
+    pub(super) fn hand_over(&mut self, parked: Parked, effect: Effect, own_answer: Option<Body>) {
         let Parked { origin, message, terms: Terms { version, peer, log_level }, token } = parked;
-        let Some(wire) = message.id().cloned() else { return Ok(()) };
-        let effect = self.effect_of(&message, version, peer.as_deref())?;
+        let Some(wire) = message.id().cloned() else { return };
         let may_be_task = self.may_be_task(&message, version, peer.as_deref());
         let meta = Box::new(RequestMeta {
             era: version.era(),
@@ -109,6 +113,7 @@ impl Connection {
             wire_id: wire.clone(),
             token: token.clone(),
             log_level,
+            own_answer,
         });
         // On a subscription nothing is told but changes.
         let is_listen = matches!(effect, Effect::Listen(_));
@@ -132,7 +137,6 @@ impl Connection {
             self.calls.pause(self.now);
         }
         self.events.push(Event::Request { id, message, meta });
-        Ok(())
     }
 
     fn effect_of(
@@ -221,6 +225,10 @@ impl Connection {
         {
             // So a server ends a subscription.
             return self.end_call(call, Err(RequestError::Cancelled));
+        }
+        if self.requests.by_wire.get(&key).is_some_and(|id| self.is_handshake(*id)) {
+            // Specification: basic/utilities/cancellation.
+            return self.misbehaved(Rule::BadNotification(Fault::BadParam("requestId")), message.text());
         }
         let Some(id) = self.requests.by_wire.remove(&key) else {
             let dropped = self.output.drop_reply_to(key.0, &json_text(&key.1));
@@ -359,6 +367,9 @@ impl Connection {
     fn take_request(&mut self, id: InboundId) -> Result<(Origin, RequestId), RespondError> {
         let request = self.requests.remove(id).ok_or(RespondError::Gone)?;
         self.changes.end(id);
+        if matches!(request.effect, Effect::Initialize(..)) {
+            self.end_verdict();
+        }
         self.stats.dropped += u64::from(request.waiting_progress.is_some());
         if request.cancelled {
             return Err(RespondError::Gone);

@@ -8,6 +8,7 @@
 //!           |                                                    |
 //!     [Initializing]  -------- initialize ------------->  [AwaitingInitialize]
 //!           |                                                    | answers ping, refuses everything else
+//!           |                                             [AwaitingVerdict]       if the application is shown it first
 //!           |  <-------------- result or error ----------        |
 //!           |                                             [AwaitingInitialized]   Event::Ready
 //!           |                                                    | serves requests, sends only ping and logs
@@ -39,7 +40,6 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,8 @@ pub(super) enum Phase {
     /// Server: no handshake yet.
     #[default]
     AwaitingInitialize,
+    /// Server: the application is shown `initialize` and has not answered it yet.
+    AwaitingVerdict,
     /// Server: `initialize` is answered.
     AwaitingInitialized,
     /// Both: ready.
@@ -293,7 +295,11 @@ impl Connection {
             return Err(self.not_modern(message));
         }
         let broken = match (self.lifecycle.phase, method) {
-            (Phase::Operating | Phase::AwaitingInitialized, "initialize") if self.is_server() => Rule::SecondInitialize,
+            (Phase::Operating | Phase::AwaitingInitialized | Phase::AwaitingVerdict, "initialize")
+                if self.is_server() =>
+            {
+                Rule::SecondInitialize
+            }
             (Phase::Operating | Phase::AwaitingInitialized, _) => {
                 let version = self.version().unwrap_or(ProtocolVersion::V2025_11_25);
                 self.check_method(method, version)?;
@@ -323,36 +329,6 @@ impl Connection {
         if offered { Ok(()) } else { Err(ErrorObject::method_not_found(method)) }
     }
 
-    /// Answers `server/discover`.
-    pub(super) fn on_discover(&self) -> Result<Body, ErrorObject> {
-        let Side::Server(config) = &self.side else { return Err(ErrorObject::method_not_found("server/discover")) };
-        let versions = self.versions().iter().map(ToString::to_string).collect::<Vec<_>>();
-        let mut result = DiscoverResult::new(versions, config.capabilities.clone());
-        result.instructions.clone_from(&config.instructions);
-        // Fresh for no time: what a server offers may change with its next request.
-        let result = result.with_ttl_ms(0).with_cache_scope("private");
-        Body::result(&result).map_err(|error| ErrorObject::internal(error.to_string()))
-    }
-
-    /// Answers `initialize`.
-    pub(super) fn on_initialize(&mut self, message: &Message) -> Result<Body, ErrorObject> {
-        let Side::Server(config) = &self.side else { return Err(ErrorObject::method_not_found("initialize")) };
-        let params: InitializeParams =
-            message.params().decode().map_err(|error| ErrorObject::invalid_params(format!("initialize: {error}")))?;
-        let version = match params.protocol_version.parse::<ProtocolVersion>() {
-            Ok(version) if version.era() == Era::Legacy && config.versions.contains(&version) => version,
-            _ => self.newest(Era::Legacy).ok_or_else(|| self.unsupported(&params.protocol_version))?,
-        };
-        let mut result = InitializeResult::new(version.as_str(), config.capabilities.clone(), config.info.clone());
-        result.instructions.clone_from(&config.instructions);
-        let body = Body::result(&result).map_err(|error| ErrorObject::internal(error.to_string()))?;
-        let capabilities = PeerCapabilities::Client(params.capabilities);
-        let peer = Peer { info: params.client_info, capabilities, instructions: None };
-        self.operate(version, Some(Arc::new(peer)));
-        self.lifecycle.phase = Phase::AwaitingInitialized;
-        Ok(body)
-    }
-
     /// Takes `notifications/initialized`, or its absence from a client that asks for something all the same.
     pub(super) fn on_initialized(&mut self) {
         if self.lifecycle.phase == Phase::AwaitingInitialized {
@@ -373,7 +349,7 @@ impl Connection {
 }
 
 impl Connection {
-    fn operate(&mut self, version: ProtocolVersion, peer: Option<Arc<Peer>>) {
+    pub(super) fn operate(&mut self, version: ProtocolVersion, peer: Option<Arc<Peer>>) {
         self.lifecycle.phase = Phase::Operating;
         self.lifecycle.version = Some(version);
         self.lifecycle.peer.clone_from(&peer);
@@ -387,7 +363,7 @@ impl Connection {
         }
     }
 
-    fn newest(&self, era: Era) -> Option<ProtocolVersion> {
+    pub(super) fn newest(&self, era: Era) -> Option<ProtocolVersion> {
         self.versions().iter().copied().filter(|version| version.era() == era).max()
     }
 }

@@ -2,19 +2,19 @@
 
 use alloc::format;
 
+use super::requests::Effect;
 use super::{Connection, Side};
 use crate::jsonrpc::{Body, ErrorObject, Message};
 use crate::model::{LoggingLevel, SetLevelParams};
 
 impl Connection {
     /// Answers `logging/setLevel`.
-    pub(super) fn on_set_level(&mut self, message: &Message) -> Result<Body, ErrorObject> {
+    pub(super) fn on_set_level(&self, message: &Message) -> Result<(Body, Effect), ErrorObject> {
         let params: SetLevelParams = message
             .params()
             .decode()
             .map_err(|error| ErrorObject::invalid_params(format!("logging/setLevel: {error}")))?;
-        self.lifecycle.log_level = Some(params.level);
-        Ok(Body::empty_result())
+        Ok((Body::empty_result(), Effect::SetLevel(params.level)))
     }
 
     /// From which severity on the client wants log messages, in the legacy era.

@@ -13,6 +13,7 @@ mod lifecycle;
 mod logging;
 mod mismatch;
 mod outbound;
+mod own;
 mod progress;
 mod queue;
 mod requests;
@@ -29,7 +30,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-pub use config::{ClientConfig, Limits, ServerConfig};
+pub use config::{ClientConfig, Limits, OwnAnswers, ServerConfig};
 pub use error::{CloseReason, RequestError, RespondError, Rule, SendError, TimedOut, Why};
 pub use event::{
     About, Attachment, CallOptions, Change, Deadlines, Event, InboundId, InputRequired, Meta, Origin, OutboundId, Peer,
@@ -40,7 +41,7 @@ pub use freeze::{FreezeError, ThawError};
 pub use stats::Stats;
 
 use self::calls::Calls;
-use self::lifecycle::Lifecycle;
+use self::lifecycle::{Lifecycle, Phase};
 use self::queue::{Events, Output};
 use self::requests::Requests;
 use self::subscription::Changes;
@@ -240,6 +241,10 @@ impl Connection {
             let reason = match timer {
                 Timer::Stall => CloseReason::NotReading,
                 Timer::Drain => self.ending.clone().unwrap_or(CloseReason::LocallyClosed),
+                Timer::Verdict => {
+                    self.overdue_verdict();
+                    continue;
+                }
             };
             self.die(reason);
         }
@@ -440,14 +445,16 @@ impl Connection {
 impl Connection {
     /// Whether the driver should read on. False for backpressure and after the end.
     ///
-    /// Reading stops while events are not taken, while a server's output is over its limit, and while as many requests of
+    /// Reading stops while events are not taken, while the application decides about an `initialize`, while a server's output
+    /// is over its limit, and while as many requests of
     /// the peer wait for a place as the limits allow. The last does not apply while we wait for the peer ourselves: its
     /// answer has to be read, or both sides would wait for ever; requests that come meanwhile are refused.
     pub fn wants_input(&self) -> bool {
         let ended = self.closed || self.input_ended;
         let output_stuck = self.is_server() && self.output.is_full();
         let saturated = self.requests.is_full() && !self.calls.await_peer();
-        !(ended || output_stuck || saturated || self.events.is_full())
+        let undecided = self.lifecycle.phase == Phase::AwaitingVerdict;
+        !(ended || output_stuck || saturated || undecided || self.events.is_full())
     }
 
     /// The era of the session, once known.

@@ -90,7 +90,7 @@ impl Connection {
             call.hear(now);
         }
         let progress = Progress { progress: params.progress, total: params.total, message: params.message };
-        self.events.push(Event::Progress { id, progress });
+        self.events.push(Event::Progress { id, progress, message });
     }
 
     /// The call of ours that reports under this token, and how far it was: one that is open, or that has become a task.

@@ -209,6 +209,7 @@ fn size(event: &Event) -> usize {
     let held = match event {
         Event::Request { message, .. }
         | Event::Notification { message, .. }
+        | Event::Progress { message, .. }
         | Event::Stray { message }
         | Event::Routed { message }
         | Event::Response { result: Ok((_, message)), .. } => message.size(),
@@ -220,7 +221,6 @@ fn size(event: &Event) -> usize {
         }
         Event::Misbehaved { detail, .. } => detail.len(),
         Event::Cancelled { reason, .. } => reason.as_ref().map_or(0, String::len),
-        Event::Progress { progress, .. } => progress.message.as_ref().map_or(0, String::len),
         _ => 0,
     };
     held + size_of::<Event>()

@@ -94,6 +94,10 @@ pub(super) enum Effect {
     Subscribe(String),
     /// Its result ends such a subscription.
     Unsubscribe(String),
+    /// Its result is the handshake: in this revision, with this client.
+    Initialize(ProtocolVersion, #[serde(with = "super::freeze::peer")] Option<Arc<Peer>>),
+    /// Its result says from which severity on log messages are wanted.
+    SetLevel(LoggingLevel),
     /// It is a subscription itself.
     Listen(#[serde(with = "super::freeze::text")] SubscriptionFilter),
 }
@@ -139,6 +143,9 @@ impl Requests {
         (self.parked_limit, self.task_limit) = (fresh.parked_limit, fresh.task_limit);
         for request in self.open.values_mut().chain(self.tasks.values_mut()) {
             restore_peer(&mut request.peer, request.version, session);
+            if let Effect::Initialize(_, peer) = &request.effect {
+                request.peer.clone_from(peer);
+            }
         }
         for parked in &mut self.parked {
             restore_peer(&mut parked.terms.peer, parked.terms.version, session);

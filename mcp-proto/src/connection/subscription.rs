@@ -184,7 +184,7 @@ impl Connection {
         }
     }
 
-    /// What an answer given by the application means for subscriptions.
+    /// What the answer to a request changes here.
     pub(super) fn note_effect(&mut self, effect: Effect) {
         match effect {
             Effect::Subscribe(uri) if self.changes.has_room_for(&uri, &self.limits) => {
@@ -194,6 +194,8 @@ impl Connection {
                 self.changes.uris.remove(&uri);
                 self.changes.session.uris.remove(&uri);
             }
+            Effect::Initialize(version, peer) => self.begin_session(version, peer),
+            Effect::SetLevel(level) => self.lifecycle.log_level = Some(level),
             Effect::Subscribe(_) | Effect::None | Effect::MayRequireInput | Effect::Listen(_) => {}
         }
     }

@@ -11,10 +11,12 @@ pub(super) enum Timer {
     Stall,
     /// The time to finish what is in work after the end of input or `close` is over.
     Drain,
+    /// The application was shown an `initialize` and has not answered it.
+    Verdict,
 }
 
 impl Timer {
-    pub(super) const ALL: [Self; 2] = [Self::Stall, Self::Drain];
+    pub(super) const ALL: [Self; 3] = [Self::Stall, Self::Drain, Self::Verdict];
 }
 
 /// One slot per kind of timer.

@@ -42,11 +42,13 @@ fn the_defaults_are_the_documented_ones() {
         events,
         stall,
         drain,
+        verdict,
         strikes,
     } = Limits::default();
     assert_eq!((subscriptions, subscribed_uris, tasks), (1024, 1024, 1024));
     assert_eq!((frame, depth, inbound_requests, outbound_requests), (16 << 20, 128, 256, 1024));
-    assert_eq!((output, events, stall, drain, strikes), (8 << 20, 8 << 20, secs(60), secs(30), 100));
+    assert_eq!((output, events, strikes), (8 << 20, 8 << 20, 100));
+    assert_eq!((stall, drain, verdict), (secs(60), secs(30), secs(30)));
 }
 
 /// `frame`, inwards: one byte over it, the message is answered and not served; its neighbours are.

@@ -12,6 +12,7 @@ mod harness;
 mod lifecycle;
 mod limits;
 mod modern;
+mod own;
 mod progress;
 mod requests;
 mod routing;

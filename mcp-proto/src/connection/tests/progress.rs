@@ -155,7 +155,7 @@ fn progress_reaches_its_call() {
     client.tell(&json!({"jsonrpc": "2.0", "method": "notifications/progress",
         "params": {"progressToken": token, "progress": 1.25, "total": 4, "message": "m", "more": [1]}}));
     let events = client.events();
-    let [Event::Progress { id, .. }, Event::Progress { id: again, progress }] = &events[..] else {
+    let [Event::Progress { id, .. }, Event::Progress { id: again, progress, .. }] = &events[..] else {
         panic!("{events:?}")
     };
     assert_eq!((*id, *again), (call, call));
@@ -216,7 +216,7 @@ fn progress_flows_both_ways_before_its_result() {
     }
     let (mut at_client, mut at_server) = (Vec::new(), Vec::new());
     let note = |seen: &mut Vec<(OutboundId, String)>, event: Event| match event {
-        Event::Progress { id, progress } => seen.push((id, std::format!("{}", progress.progress))),
+        Event::Progress { id, progress, .. } => seen.push((id, std::format!("{}", progress.progress))),
         Event::Response { id, .. } => seen.push((id, "done".into())),
         _ => {}
     };
