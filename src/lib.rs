@@ -20,6 +20,7 @@
 mod client;
 mod error;
 pub mod guide;
+mod intercept;
 pub mod local;
 pub mod memory;
 pub mod process;
@@ -36,6 +37,7 @@ pub use client::{
     List, Listen, NoParams, Notification, Page, Pending, Request, Started, TaskState, Watch,
 };
 pub use error::{Error, Result};
+pub use intercept::{Incoming, Interceptor, Next, Outcome};
 pub use mcp_proto::model;
 pub use mcp_proto::uri_template::{TemplateError, UriTemplate};
 pub use mcp_proto::{
@@ -43,9 +45,9 @@ pub use mcp_proto::{
     PeerCapabilities, ProtocolVersion, RequestError, RespondError, Stats, TimedOut, Timestamp, Why,
 };
 pub use server::{
-    At, Audio, Bus, Cached, CompletionOutput, Context, Edit, Form, Handler, HandlerError, Image, Incoming, Interceptor,
-    IntoTool, Item, Json, Lenient, LocalBus, Next, Node, Outcome, Partial, Prompt, PromptOutput, Resource,
-    ResourceOutput, ResourceTemplate, Server, Session, Steps, Tool, ToolError, ToolHandler, ToolOutput, accepted,
+    At, Audio, Bus, Cached, CompletionOutput, Context, Edit, Form, Handler, HandlerError, Image, IntoTool, Item, Json,
+    Lenient, LocalBus, Node, Partial, Prompt, PromptOutput, Resource, ResourceOutput, ResourceTemplate, Server,
+    Session, Steps, Tool, ToolError, ToolHandler, ToolOutput, accepted,
 };
 pub use stream::{Budget, ResponseRouter, Routed};
 

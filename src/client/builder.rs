@@ -8,7 +8,7 @@ use mcp_proto::model::{
     ClientCapabilities, CreateMessageParams, CreateMessageResult, ElicitParams, ElicitResult, ElicitationCapability,
     Implementation, LogParams, LoggingLevel, Root, RootsCapability, SubscriptionFilter, Supported,
 };
-use mcp_proto::{ClientConfig, Deadlines, Era, ErrorObject, Extension, Limits, ProtocolVersion};
+use mcp_proto::{ClientConfig, Deadlines, Era, ErrorObject, Extension, Limits, OwnAnswers, ProtocolVersion};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +18,7 @@ use super::callbacks::{
 };
 use super::request::{set_cap, set_idle};
 use super::{Asked, Caching, Client, listen};
+use crate::intercept::{Interceptor, Link};
 use crate::stream::{BoxFuture, Budget, ResponseRouter, Service};
 use crate::{Error, Result};
 
@@ -27,7 +28,8 @@ use crate::{Error, Result};
 /// other and beside the client's own calls, and may call the server back; [`Callback`] tells their forms. They answer alike
 /// whether the server asks by a request of its own (until 2025-11-25) or instead of answering one of ours (later).
 ///
-/// What hears notifications runs in their order, one after the other.
+/// What hears notifications runs in their order, one after the other; of several that tell of the same change, one is enough.
+/// If it panics, that is logged, and everything else goes on.
 ///
 /// ```
 /// use mcp::Client;
@@ -155,6 +157,35 @@ impl ClientBuilder {
     /// are added.
     pub fn route_responses(mut self, router: impl ResponseRouter) -> Self {
         self.callbacks.routers.push(router);
+        self
+    }
+
+    /// Puts an interceptor around everything that the server asks and tells, inside of those that were added before.
+    ///
+    /// ```
+    /// use mcp::{Client, ErrorObject, Incoming, Interceptor, Next, Outcome};
+    ///
+    /// /// Lets nobody but one ask a model.
+    /// struct OnlyOurs;
+    ///
+    /// impl Interceptor for OnlyOurs {
+    ///     async fn request(&self, request: Incoming, next: Next) -> Outcome {
+    ///         let asks = request.peer().map(|server| server.info.name.as_str());
+    ///         if request.method() == "sampling/createMessage" && asks != Some("ours") {
+    ///             return Outcome::error(ErrorObject::new(-1, "not for you"));
+    ///         }
+    ///         next.run(request).await
+    ///     }
+    /// }
+    ///
+    /// let client = Client::builder("desk", "1.0.0").intercept(OnlyOurs);
+    /// # drop(client);
+    /// ```
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        let link: Link = Arc::new(interceptor);
+        let chain = &mut self.callbacks.interceptors;
+        *chain = chain.iter().cloned().chain([link]).collect();
+        self.config.own_answers = OwnAnswers::Shown;
         self
     }
 
@@ -351,7 +382,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Hears every notification that no other callback is there for.
+    /// Hears every notification that no other callback is there for, and progress, of which the callback of its call hears
+    /// as well.
     ///
     /// ```
     /// use mcp::{Client, Notification};

@@ -8,12 +8,13 @@ use mcp_proto::model::{
     CreateMessageParams, ElicitMode, ElicitParams, ElicitationCompleteParams, ListRootsResult, LogParams, Root,
     SamplingCapability,
 };
-use mcp_proto::{Body, Change, ErrorObject, Message, Peer};
+use mcp_proto::{Change, ErrorObject, Message, Peer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Client;
-use crate::stream::{BoxFuture, Handling, Inbound, Reply, Routers, Service, Shared};
+use crate::intercept::{self, Incoming, Link};
+use crate::stream::{Answer, BoxFuture, Handling, Inbound, Reply, Routers, Service, Shared};
 
 /// What a callback can see and do while it answers a question of the server: the first argument of those that ask for it.
 #[derive(Clone, Debug)]
@@ -196,6 +197,7 @@ pub(super) type HearingOf = Arc<dyn Fn(Client, String) -> BoxFuture<()> + Send +
 #[derive(Clone, Default)]
 pub(super) struct Callbacks {
     pub(super) routers: Routers,
+    pub(super) interceptors: Arc<[Link]>,
     pub(super) elicit: Option<Answering>,
     pub(super) elicit_url: Option<Answering>,
     pub(super) sample: Option<Answering>,
@@ -272,53 +274,89 @@ impl Service for Answerer {
         &self.callbacks.routers
     }
 
+    fn intercepts(&self) -> bool {
+        !self.callbacks.interceptors.is_empty()
+    }
+
+    fn arrived(&self, notification: Message) -> Option<Message> {
+        intercept::show(&self.callbacks.interceptors, notification)
+    }
+
     fn handle(&self, _: &Arc<Shared>, request: Inbound) -> Handling {
-        match self.answer(&request.message) {
-            Ok(future) => Handling::InPlace(future),
-            Err(error) => Handling::Now(Err(error)),
-        }
+        let Inbound { message, mut meta, .. } = request;
+        let handling = match meta.own_answer.take() {
+            Some(answer) => self.answer_by(message, move |_| Ok(Box::pin(std::future::ready(Ok(answer.into()))))),
+            None => self.answer(&message),
+        };
+        handling.map_or_else(|error| Handling::Now(Err(error)), Handling::InPlace)
     }
 
     fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {
-        let callbacks = &*self.callbacks;
-        let answering = match question.method() {
-            "elicitation/create" => callbacks.elicitation(question)?,
-            "sampling/createMessage" => callbacks.sampling(question)?,
-            "roots/list" if callbacks.on_roots.is_some() => callbacks.on_roots.as_ref(),
-            "roots/list" if !callbacks.roots.is_empty() => {
-                let reply = encode(&ListRootsResult::new().with_roots(callbacks.roots.clone()));
-                return Ok(Box::pin(std::future::ready(reply)));
-            }
-            method => callbacks.requests.get(method),
-        };
-        let answering = answering.ok_or_else(|| ErrorObject::method_not_found(question.method()))?;
-        answering(Asked { client: self.client.clone(), message: question.clone() })
+        let (callbacks, client) = (Arc::clone(&self.callbacks), self.client.clone());
+        self.answer_by(question.clone(), move |question| callbacks.answer(client, question))
     }
 
     fn notified(&self, _: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>> {
         let Self { callbacks, client } = self;
         let client = || client.clone();
-        let hearing = |hear: &Option<Hearing>| hear.as_ref().map(|hear| hear(client()));
+        // User code runs when its turn has come, so that what it was told of before its turn is one with what it hears then.
+        let hearing = |hear: &Option<Hearing>| hear.clone().map(|hear| in_turn(move |client| hear(client), client()));
         let heard = match (Change::of(&message), message.method()) {
             (Some(Change::Tools), _) => hearing(&callbacks.tools_changed),
             (Some(Change::Prompts), _) => hearing(&callbacks.prompts_changed),
             (Some(Change::Resources), _) => hearing(&callbacks.resources_changed),
-            (Some(Change::Resource(uri)), _) => callbacks.resource_updated.as_ref().map(|hear| hear(client(), uri)),
+            (Some(Change::Resource(uri)), _) => {
+                callbacks.resource_updated.clone().map(|hear| in_turn(move |client| hear(client, uri), client()))
+            }
             (_, "notifications/message") => callbacks.log.clone().map(|hear| hear_log(hear, &message)),
-            (_, "notifications/elicitation/complete") => callbacks.elicitation_complete.as_ref().and_then(|hear| {
+            (_, "notifications/elicitation/complete") => callbacks.elicitation_complete.clone().and_then(|hear| {
                 let params: ElicitationCompleteParams = told(&message)?;
-                Some(hear(client(), params.elicitation_id))
+                Some(in_turn(move |client| hear(client, params.elicitation_id), client()))
             }),
             _ => None,
         };
         heard.or_else(|| {
-            let hear = callbacks.notification.as_ref()?;
-            Some(hear(Notification { client: client(), message }))
+            let hear = callbacks.notification.clone()?;
+            Some(in_turn(move |client| hear(Notification { client, message }), client()))
         })
     }
 }
 
+impl Answerer {
+    /// Answers a question in this way, past the interceptors.
+    fn answer_by(
+        &self,
+        question: Message,
+        answer: impl FnOnce(Message) -> Result<BoxFuture<Reply>, ErrorObject> + Send + Sync + 'static,
+    ) -> Result<BoxFuture<Reply>, ErrorObject> {
+        let chain = &self.callbacks.interceptors;
+        if chain.is_empty() {
+            return answer(question);
+        }
+        let asked = Incoming::new(question, self.client.server(), self.client.version());
+        Ok(intercept::lead(chain, asked, |question| {
+            answer(question).unwrap_or_else(|error| Box::pin(std::future::ready(Err(error))))
+        }))
+    }
+}
+
 impl Callbacks {
+    /// Begins to answer a question.
+    fn answer(&self, client: Client, question: Message) -> Result<BoxFuture<Reply>, ErrorObject> {
+        let answering = match question.method() {
+            "elicitation/create" => self.elicitation(&question)?,
+            "sampling/createMessage" => self.sampling(&question)?,
+            "roots/list" if self.on_roots.is_some() => self.on_roots.as_ref(),
+            "roots/list" if !self.roots.is_empty() => {
+                let reply = encode(&ListRootsResult::new().with_roots(self.roots.clone()));
+                return Ok(Box::pin(std::future::ready(reply)));
+            }
+            method => self.requests.get(method),
+        };
+        let answering = answering.ok_or_else(|| ErrorObject::method_not_found(question.method()))?;
+        answering(Asked { client, message: question })
+    }
+
     /// Who answers a question to the person.
     fn elicitation(&self, question: &Message) -> Result<Option<&Answering>, ErrorObject> {
         let asked: ElicitParams = params(question)?;
@@ -358,6 +396,10 @@ fn is_web(url: &str) -> bool {
     (begins("https://") || begins("http://")) && !url.contains(|c: char| c.is_control() || c.is_whitespace())
 }
 
+fn in_turn(hear: impl FnOnce(Client) -> BoxFuture<()> + Send + 'static, client: Client) -> BoxFuture<()> {
+    Box::pin(async move { hear(client).await })
+}
+
 fn hear_log(hear: Arc<dyn Fn(LogParams) + Send + Sync>, message: &Message) -> BoxFuture<()> {
     let entry = told(message);
     Box::pin(async move {
@@ -381,7 +423,7 @@ fn params<T: DeserializeOwned>(message: &Message) -> Result<T, ErrorObject> {
 }
 
 fn encode(result: &impl Serialize) -> Reply {
-    Body::result(result).map(Into::into).map_err(|error| ErrorObject::internal(error.to_string()))
+    Answer::of(result).map_err(|error| ErrorObject::internal(error.to_string()))
 }
 
 impl fmt::Debug for Callbacks {

@@ -75,7 +75,8 @@ impl<T> Request<T> {
         self
     }
 
-    /// Asks for progress, and calls this with each; in order, before the result, by the task that awaits it.
+    /// Asks for progress, and calls this with each; in order, before the result, by the task that awaits it. If it panics, that
+    /// is logged, and the request goes on.
     pub fn on_progress(mut self, on_progress: impl FnMut(Progress) + Send + 'static) -> Self {
         if let Ok(call) = &mut self.call {
             call.on_progress(Box::new(on_progress));

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use mcp_proto::model::{
     Implementation, PromptsCapability, ResourcesCapability, ServerCapabilities, Supported, ToolsCapability,
 };
-use mcp_proto::{Change, ProtocolVersion, ServerConfig};
+use mcp_proto::{Change, OwnAnswers, ProtocolVersion, ServerConfig};
 use serde_json::{Map, Value};
 
 use super::hooks::Hooks;
-use super::intercept::Link;
 use super::methods::{self, Method, OnNotification};
 use super::prompt::Prompt;
 use super::registry::{Added, Cache, Listed, Registry, Unknown};
 use super::resource::{Resource, ResourceTemplate};
 use super::tool::Tool;
+use crate::intercept::Link;
 
 /// A change that the application makes to what is declared.
 type Adjust = Arc<dyn Fn(&mut ServerCapabilities) + Send + Sync>;
@@ -116,6 +116,7 @@ impl Definition {
 
     pub(super) fn intercept(&mut self, link: Link) {
         self.interceptors = self.interceptors.iter().cloned().chain([link]).collect();
+        self.config_mut().own_answers = OwnAnswers::Shown;
     }
 
     pub(super) fn expect_known(&mut self, found: Result<(), Unknown>, what: &str, key: &str) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mcp_proto::model::METHODS;
-use mcp_proto::{Body, ErrorCode, ErrorObject, Message};
+use mcp_proto::{ErrorCode, ErrorObject, Message};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -13,7 +13,7 @@ use super::definition::{Fault, Lenient};
 use super::handler::{Handler, HandlerError};
 use super::session::Session;
 use super::tool::Started;
-use crate::stream::BoxFuture;
+use crate::stream::{Answer, BoxFuture};
 
 /// Serves a request of a custom method.
 pub(super) type Method = Arc<dyn Fn(Context) -> Started + Send + Sync>;
@@ -40,9 +40,7 @@ where
             let result = running.await.map_err(|error| {
                 error.into().tell(&format!("Error in {name:.200}"), (ErrorCode::INVALID_PARAMS, None))
             })?;
-            let body = Body::result(&result);
-            body.map(Into::into)
-                .map_err(|error| ErrorObject::internal(format!("the result cannot be encoded: {error}")))
+            Answer::of(&result).map_err(|error| ErrorObject::internal(format!("the result cannot be encoded: {error}")))
         }))
     })
 }

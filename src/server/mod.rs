@@ -8,7 +8,6 @@ mod definition;
 mod handler;
 mod hooks;
 mod hub;
-mod intercept;
 mod life;
 mod media;
 mod methods;
@@ -44,7 +43,6 @@ pub use self::definition::Lenient;
 pub use self::handler::{Handler, HandlerError};
 pub use self::hub::{Bus, LocalBus, Node};
 use self::hub::{Hub, Place};
-pub use self::intercept::{Incoming, Interceptor, Next, Outcome};
 pub(crate) use self::life::Lease;
 use self::life::Life;
 pub use self::media::{Audio, Image};
@@ -56,6 +54,7 @@ use self::serving::Serving;
 pub use self::session::Session;
 pub use self::tool::{IntoTool, Tool, ToolHandler};
 pub use self::update::{Edit, Item};
+use crate::intercept::Interceptor;
 use crate::stream::{Budget, ResponseRouter, Routers, Service, Shared};
 use crate::{Error, Result};
 
@@ -316,7 +315,7 @@ impl Server {
         self.on_notification(methods::ROOTS_CHANGED, move |session, _: IgnoredAny| handler(session))
     }
 
-    /// Puts an interceptor around every request and notification, inside of those that were added before.
+    /// Puts an interceptor around every request and notification of the clients, inside of those that were added before.
     #[must_use]
     pub fn intercept(self, interceptor: impl Interceptor) -> Self {
         self.define(|definition| definition.intercept(Arc::new(interceptor)))

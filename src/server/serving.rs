@@ -6,12 +6,12 @@ use mcp_proto::{Body, ErrorObject, Message};
 
 use super::context::Context;
 use super::definition::Definition;
-use super::intercept::{Incoming, Next};
 use super::rounds::Round;
 use super::session::Session;
 use super::tool::Started;
 use super::{Live, Server};
 use crate::Result;
+use crate::intercept::{self, Incoming};
 use crate::stream::{BoxFuture, Handling, Inbound, Reply, Routers, Service, Shared};
 
 /// See the module. Shared by all connections of a server.
@@ -22,6 +22,14 @@ pub(super) struct Serving {
 impl Service for Serving {
     fn routers(&self) -> &Routers {
         &self.live.routers
+    }
+
+    fn intercepts(&self) -> bool {
+        !self.live.definition().interceptors.is_empty()
+    }
+
+    fn arrived(&self, notification: Message) -> Option<Message> {
+        intercept::show(&self.live.definition().interceptors, notification)
     }
 
     fn handle(&self, shared: &Arc<Shared>, request: Inbound) -> Handling {
@@ -39,7 +47,6 @@ impl Service for Serving {
 
     fn notified(&self, shared: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>> {
         let definition = self.live.definition();
-        let message = definition.interceptors.iter().try_fold(message, |message, link| link.notification(message))?;
         let Some(handler) = definition.notifications.get(message.method()) else {
             tracing::trace!(method = message.method(), "a notification that nobody waits for");
             return None;
@@ -54,13 +61,14 @@ impl Serving {
         let threading = definition.threading(&request);
         let chain = Arc::clone(&definition.interceptors);
         let (live, shared) = (Arc::clone(&self.live), Arc::clone(shared));
-        let next = Next::new(chain, move |request| {
+        let incoming = Incoming::new(request.message.clone(), request.meta.peer.clone(), request.meta.version);
+        let running = intercept::lead(&chain, incoming, move |message| {
+            let request = Inbound { message, ..request };
             match (Serve { live: &live, definition: &definition, shared: &shared }).handle(request) {
                 Handling::Now(reply) => Box::pin(std::future::ready(reply)),
                 Handling::InPlace(future) | Handling::Blocking(future) => future,
             }
         });
-        let running = Box::pin(async move { next.run(Incoming(request)).await.0 });
         match threading {
             Threading::Async => Handling::InPlace(running),
             // All of it, since the handler cannot move to another thread in the middle.
@@ -86,7 +94,11 @@ pub(super) struct Serve<'a> {
 }
 
 impl Serve<'_> {
-    pub(super) fn handle(&self, request: Inbound) -> Handling {
+    pub(super) fn handle(&self, mut request: Inbound) -> Handling {
+        if let Some(answer) = request.meta.own_answer.take() {
+            // The connection's own business, which only interceptors want to see.
+            return Handling::Now(Ok(answer.into()));
+        }
         let list = |body: Result<Body, ErrorObject>| body.map(|body| Handling::Now(Ok(body.into())));
         let definition = self.definition;
         let handled = match request.message.method() {

@@ -13,11 +13,13 @@ use mcp_proto::{
     Wanted, Why,
 };
 
+use super::handling::contain_callback;
 use super::listeners::Key;
 use super::shared::{Come, Shared, Waiter};
 use crate::{Error, Result};
 
-/// Called with each progress notification of a call, in order and before its result, by the task that awaits the call.
+/// Called with each progress notification of a call, in order and before its result, by the task that awaits the call. If it
+/// panics, that is logged, and the call goes on.
 pub(crate) type OnProgress = Box<dyn FnMut(Progress) + Send>;
 
 /// See the module.
@@ -161,11 +163,13 @@ impl Future for Call {
         let Come { progress, result, dropped } = this.shared.with(|state| state.take_come(id, waker));
         drop(dropped);
         if result.is_none() {
-            // Before the callback, which may panic: then the drop still finds what to cancel.
             this.step = Step::Open(id);
         }
         if let Some(on_progress) = &mut this.on_progress {
-            progress.into_iter().for_each(on_progress);
+            let (what, id) = (&this.what, this.wire.map(NonZeroI64::get));
+            for progress in progress {
+                contain_callback(what, id, || on_progress(progress));
+            }
         }
         match result {
             None => Poll::Pending,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use mcp_proto::model::SubscriptionFilter;
-use mcp_proto::{Body, ErrorObject, InboundId, InputRequired, Message, Meta, ResultKind};
+use mcp_proto::{Body, EncodeError, ErrorObject, InboundId, InputRequired, Message, Meta, ResultKind};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::routing::Routers;
 use super::shared::{Cancel, Inbound, Shared, State};
@@ -26,6 +28,12 @@ pub(crate) trait Service: Send + Sync + 'static {
 
     /// Who is offered the peer's answers first.
     fn routers(&self) -> &Routers;
+
+    /// Whether notifications are to be shown to somebody before the connection hears of them.
+    fn intercepts(&self) -> bool;
+
+    /// Shows a notification to whoever wants to see it first: what is left of it for the connection.
+    fn arrived(&self, notification: Message) -> Option<Message>;
 
     /// Prepares what a notification leads to, if anything. They run one after the other.
     fn notified(&self, shared: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>>;
@@ -52,6 +60,18 @@ pub(crate) enum Answer {
     Question(InputRequired),
     /// It is a subscription, opened for this much: its answer comes with its end.
     Grant(SubscriptionFilter),
+}
+
+impl Answer {
+    /// A result that may bring its `_meta` with it.
+    pub(crate) fn of(result: &impl Serialize) -> Result<Self, EncodeError> {
+        let with_meta = || {
+            let Ok(Value::Object(mut members)) = serde_json::to_value(result) else { return None };
+            let Value::Object(meta) = members.remove("_meta")? else { return None };
+            Some(Self::Result { body: Body::result(&members).ok()?, meta: Some(meta) })
+        };
+        Body::result(result).map(Self::from).or_else(|error| with_meta().ok_or(error))
+    }
 }
 
 impl From<Body> for Answer {
@@ -163,9 +183,12 @@ impl Drop for Work {
 
 /// −32603 for a panic. Its text stays on this side: it may hold what the peer must not see.
 fn panicked(panic: &(dyn Any + Send)) -> ErrorObject {
-    let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(panic = text.unwrap_or("not a text"), "a handler panicked");
+    tracing::error!(panic = text_of(panic), "a handler panicked");
     ErrorObject::internal("the handler panicked")
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("not a text")
 }
 
 /// Dropping a handler runs user code, which may panic as well.
@@ -178,8 +201,17 @@ pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, ErrorObject> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panicked(&*panic))
 }
 
+/// Runs what only hears of something: a panic is logged with what it was about, and nobody else is the worse for it.
+/// `None` if it panicked.
+pub(crate) fn contain_callback<T>(method: &str, id: Option<i64>, run: impl FnOnce() -> T) -> Option<T> {
+    let told =
+        |panic: Box<dyn Any + Send>| tracing::error!(method, id, panic = text_of(&*panic), "a callback panicked");
+    catch_unwind(AssertUnwindSafe(run)).map_err(told).ok()
+}
+
 /// Polls a notification's handling to its end, its panic contained.
-pub(crate) async fn handle_contained(mut future: BoxFuture<()>) {
-    std::future::poll_fn(|cx| contain(|| future.as_mut().poll(cx)).unwrap_or(Poll::Ready(()))).await;
+pub(crate) async fn handle_contained(method: &str, mut future: BoxFuture<()>) {
+    let mut poll = |cx: &mut Context<'_>| contain_callback(method, None, || future.as_mut().poll(cx));
+    std::future::poll_fn(|cx| poll(cx).unwrap_or(Poll::Ready(()))).await;
     drop_contained(future);
 }

@@ -8,6 +8,7 @@ mod listeners;
 mod notifications;
 mod questions;
 mod routing;
+mod screening;
 mod shared;
 
 use std::future::poll_fn;

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mcp_proto::Message;
+use mcp_proto::{Change, Message};
 
-use super::handling::{BoxFuture, Service, contain, drop_contained, handle_contained};
+use super::handling::{BoxFuture, Service, contain_callback, drop_contained, handle_contained};
 use super::shared::Shared;
 use crate::runtime::Spawn;
 
@@ -26,7 +26,11 @@ struct Queue {
     at_work: bool,
 }
 
+/// What a notification leads to, once those before it are done.
 struct Waiting {
+    /// The change that it tells of: one that waits stands for all that come meanwhile.
+    change: Option<Change>,
+    method: String,
     handling: BoxFuture<()>,
     bytes: usize,
 }
@@ -56,11 +60,16 @@ impl Notifications {
     ) {
         for message in messages {
             let bytes = message.size();
-            let Ok(Some(handling)) = contain(|| service.notified(shared, message)) else { continue };
+            let (change, method) = (Change::of(&message), message.method().to_owned());
+            if change.is_some() && lock(&self.0).waiting.iter().any(|waiting| waiting.change == change) {
+                continue;
+            }
+            let handling = contain_callback(&method, None, || service.notified(shared, message));
+            let Some(Some(handling)) = handling else { continue };
             let (dropped, idle) = {
                 let mut queue = lock(&self.0);
                 let dropped = queue.make_room(bytes);
-                queue.waiting.push_back(Waiting { handling, bytes });
+                queue.waiting.push_back(Waiting { change, method, handling, bytes });
                 queue.bytes += bytes;
                 (dropped, !std::mem::replace(&mut queue.at_work, true))
             };
@@ -90,8 +99,8 @@ async fn work(queue: Arc<Mutex<Queue>>) {
             queue.at_work = next.is_some();
             next
         };
-        let Some(Waiting { handling, bytes }) = next else { return };
-        handle_contained(handling).await;
+        let Some(Waiting { method, handling, bytes, .. }) = next else { return };
+        handle_contained(&method, handling).await;
         done = bytes;
     }
 }

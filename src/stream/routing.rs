@@ -53,6 +53,10 @@ impl Routers {
         self.0.push(Arc::new(router));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a router took the message, which may be any.
     pub(super) fn take(&self, message: &Message) -> bool {
         let is_answer = !self.0.is_empty() && matches!(message.kind(), Kind::Result | Kind::Error);

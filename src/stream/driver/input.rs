@@ -1,6 +1,5 @@
 //! The way in: bytes from the stream to scanned messages, and what all of it holds in memory.
 
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,7 +9,8 @@ use mcp_proto::Message;
 
 use super::super::budget::Load;
 use super::super::handling::size;
-use super::{BATCH, Driver, Eof, Parts, READ};
+use super::super::screening::screen;
+use super::{BATCH, Driver, Eof, READ};
 use crate::runtime::Spawn;
 
 impl<Rd, Wr, R> Driver<Rd, Wr, R>
@@ -40,30 +40,19 @@ where
         let mut bytes = &self.input[self.unread.clone()];
         while self.scanned.len() < BATCH {
             let Some(line) = self.lines.next(&mut bytes) else { break };
-            let message = Message::scan_line(line, limits);
-            Self::sort(&self.parts, &mut self.scanned, message);
+            self.scanned.extend(screen(&self.parts, Message::scan_line(line, limits)));
         }
         self.unread.start = self.unread.end - bytes.len();
         if let Some(Eof::Pending(None)) = self.eof
             && let Some(line) = self.lines.finish()
         {
-            let message = Message::scan_line(line, limits);
-            Self::sort(&self.parts, &mut self.scanned, message);
+            self.scanned.extend(screen(&self.parts, Message::scan_line(line, limits)));
         }
         if self.unread.is_empty() {
             self.fit_input();
         }
         // Also when that gave no whole line: only a reader that was asked in vain knows whom to wake.
         true
-    }
-
-    /// Keeps a message for the connection, unless it is an answer that a router takes.
-    fn sort(parts: &Parts<R>, scanned: &mut VecDeque<Message>, message: Message) {
-        if !parts.service.routers().take(&message) {
-            scanned.push_back(message);
-        } else if let Some(id) = message.id() {
-            parts.shared.with(|state| state.connection.release_id(id));
-        }
     }
 
     /// Makes the input buffer fit the traffic, so that an idle connection is small and a busy one reads much at once.

@@ -69,6 +69,8 @@ async fn pain_32_absent_members_break_nothing() {
     });
     let (_client, stage) = Scripted::new(D).connect(builder, always(json!({}))).await;
     stage.say(json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" }));
+    // Two that wait at once would be one.
+    until(|| *changed.lock().unwrap() == 1).await;
     stage.say(note("notifications/tools/list_changed", Value::Null));
     until(|| *changed.lock().unwrap() == 2).await;
 }

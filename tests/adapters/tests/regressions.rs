@@ -241,25 +241,6 @@ async fn waiting_for_a_place_keeps_one_waker() {
     assert!(Arc::strong_count(&kept) <= before + 1);
 }
 
-/// A callback for progress that panicked left its call open, with nobody to cancel it.
-#[tokio::test]
-async fn a_call_is_cancelled_when_its_progress_callback_panics() {
-    let (ends, mut ended) = unbounded_channel();
-    let ends = Mutex::new(Some(ends));
-    let tool = Tool::new("wait", "", move |ctx: Context| {
-        let goes = Goes(ends.lock().unwrap().take().unwrap());
-        async move {
-            let _goes = goes;
-            ctx.progress(1, 2)?;
-            pending::<mcp::Result<&str>>().await
-        }
-    });
-    let client = soon(common::pair(Server::new("s", "1").tool(tool))).await.unwrap();
-    let call = client.call_tool("wait", ()).on_progress(|_| panic!("as announced"));
-    soon(tokio::spawn(call.into_future())).await.unwrap_err();
-    soon(ended.recv()).await.unwrap();
-}
-
 /// An answer that waited for room was not told of it as long as there was no place for a call.
 #[tokio::test]
 async fn an_answer_that_waits_for_room_does_not_wait_for_a_place_for_calls() {

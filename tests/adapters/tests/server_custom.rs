@@ -184,6 +184,8 @@ async fn interceptors_observe_refuse_rewrite_and_answer() {
         .tool(tool("slow").blocking());
     let mut raw = serve(&server);
     raw.initialize("2025-11-25").await;
+    raw.is_served().await;
+    seen.lock().unwrap().clear();
     let mut passed = async |name: &str| {
         let mut request = call(name, name, json!({ "a": 2 }));
         request["params"]["_meta"] = json!({ "progressToken": 1 });
@@ -220,6 +222,8 @@ async fn interceptors_see_notifications() {
         .on_notification("acme/heard", note(heard, "heard"));
     let mut raw = serve(&server);
     raw.initialize("2025-11-25").await;
+    raw.is_served().await;
+    seen.lock().unwrap().clear();
     for method in ["acme/dropped", "acme/heard"] {
         raw.send(json!({ "jsonrpc": "2.0", "method": method })).await;
     }

@@ -1,19 +1,24 @@
-//! Interceptors: what the application puts around every request and notification.
+//! Interceptors: what an application puts around every request and notification of its peer, on either side.
 
 use std::fmt;
 use std::sync::Arc;
 
-use mcp_proto::{Body, ErrorObject, Limits, Message, Peer, ProtocolVersion};
+use mcp_proto::jsonrpc::Kind;
+use mcp_proto::{ErrorObject, Limits, Message, Peer, ProtocolVersion};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::stream::{Answer, BoxFuture, Inbound, Reply};
+use crate::stream::{Answer, BoxFuture, Reply};
 use crate::{Error, Result};
 
-/// Stands around every request and notification that the application serves: looks on, refuses, rewrites, answers.
+/// Stands around every request and notification of the peer: looks on, refuses, rewrites, answers. For servers
+/// ([`Server::intercept`](crate::Server::intercept)) and clients ([`ClientBuilder::intercept`](crate::ClientBuilder::intercept))
+/// alike.
 ///
-/// Those that were added first stand outermost. What the core answers itself (`initialize`, `ping`, `server/discover`,
-/// `logging/setLevel`) does not come by, nor does what was refused as malformed or not offered.
+/// Those that were added first stand outermost. All requests come by that the connection lets pass: also those that it answers
+/// itself (`initialize`, `ping`, `server/discover`, `logging/setLevel`), and on a client the questions that a server asks
+/// instead of answering. What is malformed, not offered or not in this revision was refused before. Who sends an error to
+/// `initialize` has no session with that client, which may try again; the handler of nothing else runs meanwhile.
 ///
 /// ```
 /// use mcp::{ErrorObject, Incoming, Interceptor, Next, Outcome};
@@ -42,37 +47,50 @@ pub trait Interceptor: Send + Sync + 'static {
     }
 
     /// Looks at a notification: gives it back, or another one, or `None` if nobody is to hear of it. Must not block.
+    ///
+    /// Called with each in the order in which they come, before the connection itself hears of it: who keeps
+    /// `notifications/cancelled` or `notifications/progress` back, or one that comes on a subscription, keeps it from whatever
+    /// it is for. It may come before the connection has judged it, so before any handshake, or about what there is not.
     fn notification(&self, message: Message) -> Option<Message> {
         Some(message)
     }
 }
 
 /// A request on its way to its handler.
-pub struct Incoming(pub(super) Inbound);
+pub struct Incoming {
+    message: Message,
+    peer: Option<Arc<Peer>>,
+    version: ProtocolVersion,
+}
 
 impl Incoming {
+    pub(crate) fn new(message: Message, peer: Option<Arc<Peer>>, version: ProtocolVersion) -> Self {
+        Self { message, peer, version }
+    }
+
     /// Its method.
     pub fn method(&self) -> &str {
-        self.0.message.method()
+        self.message.method()
     }
 
-    /// The request as it came, or as it was rewritten.
+    /// The request as it came, or as it was rewritten. A question that came instead of an answer has no id of its own: it is 0.
     pub fn message(&self) -> &Message {
-        &self.0.message
+        &self.message
     }
 
-    /// Who asks, as it says of itself: for display, never for decisions about trust.
+    /// Who asks, as it says of itself: for display, never for decisions about trust. `None` before the handshake, but
+    /// for `initialize`.
     pub fn peer(&self) -> Option<&Arc<Peer>> {
-        self.0.meta.peer.as_ref()
+        self.peer.as_ref()
     }
 
-    /// The revision in which it asks.
+    /// The revision in which it asks; of `initialize` the one in which it will be answered.
     pub fn version(&self) -> ProtocolVersion {
-        self.0.meta.version
+        self.version
     }
 
     /// Puts other parameters in the place of those that came; `_meta` stays. What the connection itself has understood of the
-    /// request (who gets progress, which resource is subscribed to) stays as well.
+    /// request (who gets progress, which resource is subscribed to, who begins a session) stays as well.
     ///
     /// # Errors
     ///
@@ -83,31 +101,31 @@ impl Incoming {
         let Value::Object(members) = &mut params else {
             return Err(wrong(serde::de::Error::custom("parameters must be an object")));
         };
-        if let Some(meta) = self.0.message.meta() {
+        if let Some(meta) = self.message.meta() {
             members.insert("_meta".to_owned(), serde_json::from_str(meta.as_str()).map_err(wrong)?);
         }
-        let text = json!({ "jsonrpc": "2.0", "id": self.0.message.id(), "method": self.method(), "params": params });
-        self.0.message = Message::scan(text.to_string().as_bytes(), &Limits::default());
+        let text = json!({ "jsonrpc": "2.0", "id": self.message.id(), "method": self.method(), "params": params });
+        self.message = Message::scan(text.to_string().as_bytes(), &Limits::default());
         Ok(())
     }
 }
 
 impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Incoming").field(&self.0.message).finish()
+        f.debug_tuple("Incoming").field(&self.message).finish()
     }
 }
 
 /// What a request came to.
-pub struct Outcome(pub(super) Reply);
+pub struct Outcome(Reply);
 
 impl Outcome {
-    /// A result.
+    /// A result. Its member `_meta`, if it has one, goes with it; keys of the connection's own win.
     ///
     /// A value that is no JSON object becomes the error −32603, since results are objects.
     pub fn result(result: &impl Serialize) -> Self {
         let failed = |error| ErrorObject::internal(format!("the result cannot be encoded: {error}"));
-        Self(Body::result(result).map(Answer::from).map_err(failed))
+        Self(Answer::of(result).map_err(failed))
     }
 
     /// An error.
@@ -115,12 +133,15 @@ impl Outcome {
         Self(Err(error))
     }
 
-    /// The result, if it is one. A question to the client and an opened subscription are none.
+    /// The result with its `_meta`, if it is one; what the connection adds is not in it yet. A question to the client and an
+    /// opened subscription are none.
     pub fn to_result(&self) -> Option<Value> {
-        match &self.0 {
-            Ok(Answer::Result { body, .. }) => serde_json::from_str(&body.result_json()?).ok(),
-            _ => None,
+        let Ok(Answer::Result { body, meta }) = &self.0 else { return None };
+        let mut result: Value = serde_json::from_str(&body.result_json()?).ok()?;
+        if let Some(meta) = meta {
+            result["_meta"] = Value::Object(meta.clone());
         }
+        Some(result)
     }
 
     /// The error, if it is one.
@@ -144,17 +165,13 @@ impl fmt::Debug for Outcome {
 pub struct Next {
     chain: Arc<[Link]>,
     at: usize,
-    serve: Arc<dyn Fn(Inbound) -> BoxFuture<Reply> + Send + Sync>,
+    serve: Box<dyn FnOnce(Message) -> BoxFuture<Reply> + Send + Sync>,
 }
 
 /// An interceptor without its type.
-pub(super) type Link = Arc<dyn Intercept>;
+pub(crate) type Link = Arc<dyn Intercept>;
 
 impl Next {
-    pub(super) fn new(chain: Arc<[Link]>, serve: impl Fn(Inbound) -> BoxFuture<Reply> + Send + Sync + 'static) -> Self {
-        Self { chain, at: 0, serve: Arc::new(serve) }
-    }
-
     /// Goes on with the request.
     pub async fn run(mut self, request: Incoming) -> Outcome {
         match self.chain.get(self.at).cloned() {
@@ -162,7 +179,7 @@ impl Next {
                 self.at += 1;
                 link.request(request, self).await
             }
-            None => Outcome((self.serve)(request.0).await),
+            None => Outcome((self.serve)(request.message).await),
         }
     }
 }
@@ -173,8 +190,28 @@ impl fmt::Debug for Next {
     }
 }
 
+/// Leads a request past all interceptors; `serve` is what stands at the end.
+pub(crate) fn lead(
+    chain: &Arc<[Link]>,
+    request: Incoming,
+    serve: impl FnOnce(Message) -> BoxFuture<Reply> + Send + Sync + 'static,
+) -> BoxFuture<Reply> {
+    let next = Next { chain: Arc::clone(chain), at: 0, serve: Box::new(serve) };
+    Box::pin(async move { next.run(request).await.0 })
+}
+
+/// Shows a notification to all interceptors: what is left of it.
+pub(crate) fn show(chain: &[Link], message: Message) -> Option<Message> {
+    let shown = chain.iter().try_fold(message, |message, link| link.notification(message))?;
+    let is_one = shown.kind() == Kind::Notification;
+    if !is_one {
+        tracing::error!(kind = ?shown.kind(), "an interceptor made something else of a notification, which is dropped");
+    }
+    is_one.then_some(shown)
+}
+
 /// See [`Link`].
-pub(super) trait Intercept: Send + Sync {
+pub(crate) trait Intercept: Send + Sync {
     fn request(self: Arc<Self>, request: Incoming, next: Next) -> BoxFuture<Outcome>;
     fn notification(&self, message: Message) -> Option<Message>;
 }
