@@ -38,6 +38,56 @@ pub(crate) fn of_output<T: JsonSchema>() -> Schema {
     Schema::try_from(schema).unwrap_or_default()
 }
 
+/// The schema of values of this one, each wrapped as `{"result": value}`.
+pub(crate) fn wrapped(schema: &Map<String, Value>) -> Map<String, Value> {
+    let mut inner = schema.clone();
+    let dialect = inner.remove("$schema");
+    // What has a name of its own refers to that, and not to the whole that it now is a part of.
+    if !inner.contains_key("$id") {
+        inner.iter_mut().for_each(|(key, value)| move_references(key, value));
+    }
+    let mut outer = object(json!({ "type": "object", "properties": { "result": inner }, "required": ["result"] }));
+    if let Some(dialect) = dialect {
+        outer.insert("$schema".into(), dialect);
+    }
+    outer
+}
+
+/// A schema of objects that says so in so many words, as the revisions that know no others want it.
+pub(crate) fn said_to_be_object(mut schema: Map<String, Value>) -> Map<String, Value> {
+    schema.insert("type".into(), "object".into());
+    schema
+}
+
+/// Where [`wrapped`] puts a schema.
+const INSIDE: &str = "#/properties/result";
+
+/// Makes what refers to the root refer to where the root has gone.
+fn move_references(key: &str, value: &mut Value) {
+    match (key, value) {
+        ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(reference)) => {
+            if let Some(path) = reference.strip_prefix('#').filter(|path| path.is_empty() || path.starts_with('/')) {
+                *reference = format!("{INSIDE}{path}");
+            }
+        }
+        // Data, whatever it looks like.
+        ("const" | "enum" | "default" | "examples", _) => {}
+        ("properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas", Value::Object(named)) => {
+            named.values_mut().for_each(|schema| move_references("", schema));
+        }
+        (_, Value::Object(members)) if !members.contains_key("$id") => {
+            members.iter_mut().for_each(|(key, value)| move_references(key, value));
+        }
+        (_, Value::Array(schemas)) => schemas.iter_mut().for_each(|schema| move_references("", schema)),
+        _ => {}
+    }
+}
+
+/// Whether what a schema describes is always an object, as far as the schema says so itself.
+pub(crate) fn describes_object(schema: &Map<String, Value>) -> bool {
+    says_object(schema.get("type"), schema.get("anyOf").or(schema.get("oneOf")))
+}
+
 /// Whether values of this type are wrapped as `{"result": value}`, because they are not always objects.
 pub(crate) fn wraps<T: JsonSchema>() -> bool {
     !is_object(&generate::<T>())
@@ -57,13 +107,14 @@ pub(crate) fn object(value: Value) -> Map<String, Value> {
 }
 
 fn is_object(schema: &Value) -> bool {
-    schema.get("type").and_then(Value::as_str) == Some("object") || is_choice_of_objects(schema)
+    schema.as_object().is_some_and(describes_object)
 }
 
-/// An enum of structs.
-fn is_choice_of_objects(schema: &Value) -> bool {
-    let choices = schema.get("anyOf").or(schema.get("oneOf")).and_then(Value::as_array);
-    choices.is_some_and(|choices| !choices.is_empty() && choices.iter().all(is_object))
+/// By its type, or as an enum of structs.
+fn says_object(of_type: Option<&Value>, choices: Option<&Value>) -> bool {
+    let choices = choices.and_then(Value::as_array);
+    of_type.and_then(Value::as_str) == Some("object")
+        || choices.is_some_and(|choices| !choices.is_empty() && choices.iter().all(is_object))
 }
 
 fn generate<T: JsonSchema>() -> Value {
@@ -149,6 +200,46 @@ mod tests {
         let schema = of_output::<Choice>();
         assert_eq!((schema.get("type"), schema.get("anyOf").is_some()), (Some(&json!("object")), true));
         assert_eq!(of_output::<Mixed>().get("required"), Some(&json!(["result"])));
+    }
+
+    #[test]
+    fn a_wrapped_schema_refers_to_itself_where_it_stands() {
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "array",
+            "items": { "anyOf": [{ "$ref": "#/$defs/leaf" }, { "$ref": "#" }, { "$ref": "#named" }, { "$ref": "https://e.org/x" }] },
+            "default": { "$ref": "#/data" },
+            "$defs": {
+                "leaf": { "type": "object", "properties": { "$ref": { "$ref": "#/$defs/leaf" }, "default": { "$ref": "#" } } },
+                "apart": { "$id": "https://e.org/apart", "items": { "$ref": "#" } },
+            },
+        });
+        let inside = json!({
+            "type": "array",
+            "items": { "anyOf": [
+                { "$ref": "#/properties/result/$defs/leaf" },
+                { "$ref": "#/properties/result" },
+                { "$ref": "#named" },
+                { "$ref": "https://e.org/x" },
+            ] },
+            "default": { "$ref": "#/data" },
+            "$defs": {
+                "leaf": { "type": "object", "properties": {
+                    "$ref": { "$ref": "#/properties/result/$defs/leaf" },
+                    "default": { "$ref": "#/properties/result" },
+                } },
+                "apart": { "$id": "https://e.org/apart", "items": { "$ref": "#" } },
+            },
+        });
+        let expected = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": { "result": inside },
+            "required": ["result"],
+        });
+        assert_eq!(Value::Object(wrapped(&object(schema))), expected);
+        let named = json!({ "$id": "https://e.org/list", "items": { "$ref": "#/$defs/x" }, "$defs": { "x": {} } });
+        assert_eq!(wrapped(&object(named.clone()))["properties"]["result"], named);
     }
 
     #[test]

@@ -61,6 +61,9 @@ pub enum Lenient {
     Names,
     /// Of two items of one name or URI, the second replaces the first.
     Duplicates,
+    /// The schemas of tools may be in dialects of JSON Schema that this crate does not know (see
+    /// [`Dialect`](crate::model::Dialect)); clients that do not know them either cannot use such a tool.
+    Dialects,
 }
 
 impl Definition {

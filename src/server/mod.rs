@@ -570,7 +570,7 @@ impl Server {
     }
 
     pub(crate) fn service(&self) -> Arc<dyn Service> {
-        Arc::new(Serving { live: Arc::clone(&self.live) })
+        Arc::new(Serving::new(&self.live))
     }
 
     /// The budget in force: listeners ask it whether to take another connection.

@@ -54,7 +54,7 @@ pub trait ToolOutput: Send + 'static {
 ///
 /// A value that is no JSON object is wrapped as `{"result": value}`. Until 2025-11-25 structured content must be an object; later it
 /// may be anything, but a tool keeps one output schema whoever asks, so it is wrapped there as well. An enum whose variants are all
-/// objects is one. Who wants to send something else in 2026-07-28 returns a [`CallToolResult`].
+/// objects is one. Who wants to send something else in 2026-07-28 returns a [`CallToolResult`], with [`Tool::output_schema`](crate::Tool::output_schema).
 ///
 /// ```
 /// use mcp::{Json, Tool};

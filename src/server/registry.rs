@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use mcp_proto::model::CacheScope;
+use mcp_proto::model::{CacheScope, Rules};
 use mcp_proto::{Body, EncodeError, ErrorObject};
 use serde::Deserialize;
 
@@ -21,6 +21,12 @@ pub(super) trait Listed: Sized + Send + Sync + 'static {
     const LIST: &'static str;
 
     fn wire(&self) -> &Self::Wire;
+
+    /// What clients of a revision with these rules are told about it.
+    fn wire_by(&self, _: &Rules) -> Self::Wire {
+        self.wire().clone()
+    }
+
     fn key(&self) -> &str;
 
     /// Where a server keeps them.
@@ -56,8 +62,8 @@ pub(super) struct Registry<T> {
     next: u64,
     page_size: Option<usize>,
     cache: Cache,
-    /// The whole list where it fits one page, encoded once: for revisions without and with caching members.
-    whole: [OnceLock<Result<Body, String>>; 2],
+    /// The whole list where it fits one page, encoded once for each of its [forms](form).
+    whole: [OnceLock<Result<Body, String>>; FORMS],
 }
 
 struct Entry<T> {
@@ -70,6 +76,14 @@ impl<T> Clone for Entry<T> {
     fn clone(&self) -> Self {
         Self { item: Arc::clone(&self.item), visible: self.visible }
     }
+}
+
+/// How many forms a list has.
+const FORMS: usize = 4;
+
+/// The form of a list: everything in which the rules of revisions make lists differ.
+fn form(rules: &Rules) -> usize {
+    usize::from(rules.result_type) + 2 * usize::from(rules.any_structured_content)
 }
 
 /// Whether clients see an item.
@@ -187,34 +201,34 @@ impl<T: Listed> Registry<T> {
             .params()
             .decode()
             .map_err(|error| ErrorObject::invalid_params(format!("{}: {error}", T::LIST)))?;
-        let caches = request.meta.version.rules().result_type;
+        let rules = request.meta.version.rules();
         let body = match asked.cursor {
             None => {
-                let whole = self.whole[usize::from(caches)]
-                    .get_or_init(|| self.page_after(None, caches).map_err(|error| error.to_string()));
+                let whole = self.whole[form(rules)]
+                    .get_or_init(|| self.page_after(None, rules).map_err(|error| error.to_string()));
                 whole.clone()
             }
             Some(cursor) => {
                 let last = self.serial_of(&cursor).ok_or_else(|| {
                     ErrorObject::invalid_params(format!("{}: params.cursor is not one of this server's", T::LIST))
                 })?;
-                self.page_after(Some(last), caches).map_err(|error| error.to_string())
+                self.page_after(Some(last), rules).map_err(|error| error.to_string())
             }
         };
         body.map_err(ErrorObject::internal)
     }
 
-    fn page_after(&self, last: Option<u64>, caches: bool) -> Result<Body, EncodeError> {
+    fn page_after(&self, last: Option<u64>, rules: &Rules) -> Result<Body, EncodeError> {
         let mut rest = self.after(last).peekable();
         let (mut items, mut end) = (Vec::new(), None);
         while items.len() < self.page_size.unwrap_or(usize::MAX)
             && let Some((serial, item)) = rest.next()
         {
-            items.push(item.wire().clone());
+            items.push(item.wire_by(rules));
             end = Some(serial);
         }
         let next = end.filter(|_| rest.peek().is_some()).map(cursor::<T>);
-        T::page(items, next, caches.then_some(&self.cache))
+        T::page(items, next, rules.result_type.then_some(&self.cache))
     }
 
     /// The item after which the page of this cursor begins. It need not be there any more.

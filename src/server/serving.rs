@@ -11,12 +11,14 @@ use super::session::Session;
 use super::tool::Started;
 use super::{Live, Server};
 use crate::Result;
-use crate::intercept::{self, Incoming};
+use crate::intercept::{self, Incoming, Link};
 use crate::stream::{BoxFuture, Handling, Inbound, Reply, Routers, Service, Shared};
 
 /// See the module. Shared by all connections of a server.
 pub(super) struct Serving {
-    pub(super) live: Arc<Live>,
+    live: Arc<Live>,
+    /// Those of the beginning: no change of what is offered changes them.
+    interceptors: Arc<[Link]>,
 }
 
 impl Service for Serving {
@@ -25,16 +27,16 @@ impl Service for Serving {
     }
 
     fn intercepts(&self) -> bool {
-        !self.live.definition().interceptors.is_empty()
+        !self.interceptors.is_empty()
     }
 
     fn arrived(&self, notification: Message) -> Option<Message> {
-        intercept::show(&self.live.definition().interceptors, notification)
+        intercept::show(&self.interceptors, notification)
     }
 
     fn handle(&self, shared: &Arc<Shared>, request: Inbound) -> Handling {
         let definition = self.live.definition();
-        if !definition.interceptors.is_empty() {
+        if self.intercepts() {
             return self.intercepted(shared, definition, request);
         }
         Serve { live: &self.live, definition: &definition, shared }.handle(request)
@@ -56,13 +58,16 @@ impl Service for Serving {
 }
 
 impl Serving {
+    pub(super) fn new(live: &Arc<Live>) -> Self {
+        Self { live: Arc::clone(live), interceptors: Arc::clone(&live.definition().interceptors) }
+    }
+
     /// The way through the interceptors, with the handler at its end.
     fn intercepted(&self, shared: &Arc<Shared>, definition: Arc<Definition>, request: Inbound) -> Handling {
         let threading = definition.threading(&request);
-        let chain = Arc::clone(&definition.interceptors);
         let (live, shared) = (Arc::clone(&self.live), Arc::clone(shared));
         let incoming = Incoming::new(request.message.clone(), request.meta.peer.clone(), request.meta.version);
-        let running = intercept::lead(&chain, incoming, move |message| {
+        let running = intercept::lead(&self.interceptors, incoming, move |message| {
             let request = Inbound { message, ..request };
             match (Serve { live: &live, definition: &definition, shared: &shared }).handle(request) {
                 Handling::Now(reply) => Box::pin(std::future::ready(reply)),

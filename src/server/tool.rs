@@ -4,7 +4,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use mcp_proto::model::{self, ArgumentFaults, CallToolResult, Icon, ListToolsResult, ToolAnnotations};
+use mcp_proto::model::{
+    self, ArgumentFaults, CallToolResult, Icon, ListToolsResult, Rules, ToolAnnotations, UnknownDialect,
+};
 use mcp_proto::{Body, EncodeError, ErrorObject};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -118,7 +120,30 @@ impl Tool {
         self
     }
 
-    /// What clients are told about it.
+    /// Another schema for the structured content than the one made from the handler's type: for handlers that return a
+    /// [`CallToolResult`], say.
+    ///
+    /// Until 2025-11-25 structured content must be an object. To clients of these revisions, content that is none goes as
+    /// `{"result": content}`, and so does all content if the schema is not one of objects; the schema goes likewise.
+    ///
+    /// ```
+    /// use mcp::model::CallToolResult;
+    /// use mcp::{ProtocolVersion, Tool};
+    /// use serde_json::{Map, json};
+    ///
+    /// let numbers = Map::from_iter([("type".to_owned(), json!("array"))]);
+    /// let tool = Tool::new("primes", "The first prime numbers", async || {
+    ///     CallToolResult::text("[2,3,5]").with_structured_content(json!([2, 3, 5]))
+    /// })
+    /// .output_schema(numbers);
+    /// ```
+    #[must_use]
+    pub fn output_schema(mut self, schema: Map<String, Value>) -> Self {
+        self.definition.output_schema = Some(schema);
+        self
+    }
+
+    /// What clients are told about it, in revisions that can say it all.
     pub fn definition(&self) -> &model::Tool {
         &self.definition
     }
@@ -129,7 +154,43 @@ impl Tool {
 
     /// Starts a call whose arguments stand in the context's message.
     pub(super) fn run(&self, context: Context) -> Started {
-        self.run.run(context)
+        let structure = self.structure(context.version().rules());
+        self.run.run(context, structure)
+    }
+
+    /// How its structured content goes to clients of a revision (specification: server/tools, Structured Content).
+    fn structure(&self, rules: &Rules) -> Structure {
+        match &self.definition.output_schema {
+            _ if rules.any_structured_content => Structure::Any,
+            Some(schema) if !schema::describes_object(schema) => Structure::Wrapped,
+            _ => Structure::Object,
+        }
+    }
+}
+
+/// How structured content goes to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Structure {
+    /// As it is.
+    Any,
+    /// As it is if it is an object, else as `{"result": content}`.
+    Object,
+    /// As `{"result": content}` in any case, since the schema that the client knows says so.
+    Wrapped,
+}
+
+impl Structure {
+    fn fit(self, mut result: CallToolResult) -> CallToolResult {
+        let wraps = |content: &Value| match self {
+            Self::Any => false,
+            Self::Object => !content.is_object(),
+            Self::Wrapped => true,
+        };
+        result.structured_content = result.structured_content.map(|content| match wraps(&content) {
+            true => Value::Object(Map::from_iter([("result".to_owned(), content)])),
+            false => content,
+        });
+        result
     }
 }
 
@@ -292,7 +353,7 @@ pub(super) type Started = Result<BoxFuture<Reply>, Reply>;
 
 /// A [`ToolHandler`] without its type.
 trait Run: Send + Sync {
-    fn run(&self, context: Context) -> Started;
+    fn run(&self, context: Context, structure: Structure) -> Started;
 }
 
 struct Typed<H, M> {
@@ -302,14 +363,15 @@ struct Typed<H, M> {
 }
 
 impl<H: ToolHandler<M>, M> Run for Typed<H, M> {
-    fn run(&self, context: Context) -> Started {
+    fn run(&self, context: Context, structure: Structure) -> Started {
         let faults = context.version().rules().argument_faults;
         match self.handler.call(context.clone()) {
             Ok(future) => Ok(Box::pin(async move {
-                encode(match future.await.into_result() {
+                let result = match future.await.into_result() {
                     Err(error) => context.tell(error).await,
                     result => result,
-                })
+                };
+                encode(result.map(|result| structure.fit(result)))
             })),
             Err(fault) => Err(match faults {
                 ArgumentFaults::ToolResult => encode(Ok(CallToolResult::error(fault))),
@@ -343,6 +405,16 @@ fn schema_fault(tool: &model::Tool) -> Option<Fault> {
     (!is_object).then(|| (None, fault()))
 }
 
+/// What is wrong with the dialects of its schemas, if anything (specification: basic, JSON Schema Usage).
+fn dialect_faults(tool: &model::Tool) -> impl Iterator<Item = Fault> {
+    let fault = |which: &str, error: UnknownDialect| {
+        (Some(Lenient::Dialects), format!("the {which} schema of the tool {:?}: {error}", tool.name))
+    };
+    let input = tool.input_dialect().err().map(|error| fault("input", error));
+    let output = tool.output_dialect().err().map(|error| fault("output", error));
+    input.into_iter().chain(output)
+}
+
 /// What is legal in a tool's name and still confuses some clients.
 fn name_advice(name: &str) -> Option<String> {
     let ends_badly = name.starts_with(['-', '.']) || name.ends_with(['-', '.']);
@@ -358,6 +430,16 @@ impl Listed for Tool {
         &self.definition
     }
 
+    fn wire_by(&self, rules: &Rules) -> model::Tool {
+        let mut told = self.definition.clone();
+        told.output_schema = told.output_schema.map(|schema| match self.structure(rules) {
+            Structure::Any => schema,
+            Structure::Object => schema::said_to_be_object(schema),
+            Structure::Wrapped => schema::wrapped(&schema),
+        });
+        told
+    }
+
     fn key(&self) -> &str {
         &self.definition.name
     }
@@ -370,7 +452,8 @@ impl Listed for Tool {
         if let Some(advice) = name_advice(self.key()) {
             tracing::warn!("{advice}");
         }
-        name_fault(self.key()).into_iter().chain(schema_fault(&self.definition)).collect()
+        let tool = &self.definition;
+        name_fault(self.key()).into_iter().chain(schema_fault(tool)).chain(dialect_faults(tool)).collect()
     }
 
     fn page(items: Vec<model::Tool>, next: Option<String>, cache: Option<&Cache>) -> Result<Body, EncodeError> {
