@@ -7,6 +7,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::jsonrpc::{Body, ErrorObject, Fault};
+use crate::model::{Capability, ClientCapabilities};
 
 /// Why a connection ended. Reported once, by [`Event::Closed`](super::Event::Closed).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +63,15 @@ pub enum RequestError {
     Cancelled,
     /// The peer's answer is no valid response.
     InvalidResult(Fault),
+    /// The server asks instead of answering, for something that we did not declare to give.
+    Undeclared {
+        /// The server's key of the question; its first 100 characters.
+        key: String,
+        /// The method of the question, as the server wrote it; likewise.
+        method: String,
+        /// What would have to be declared; `None` if it is nothing that may be asked so.
+        needs: Option<Capability>,
+    },
     /// The server asked for input more often than `ClientConfig::rounds` allows; how often.
     TooManyRounds(u32),
     /// The request with the answers that the server asked for is longer than `Limits::frame`; or what the server wants kept
@@ -88,6 +98,13 @@ impl fmt::Display for RequestError {
             Self::TimedOut(TimedOut::Cap(after)) => write!(f, "timed out: not finished after {after:?}"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::InvalidResult(fault) => write!(f, "the peer's answer is no valid response: {fault}"),
+            Self::Undeclared { key, method, needs: Some(needs) } => {
+                let needed = serde_json::to_string(&ClientCapabilities::of(*needs)).unwrap_or_default();
+                write!(f, "the server asks for {key:?} by {method}, and this client did not declare {needed}")
+            }
+            Self::Undeclared { key, method, needs: None } => {
+                write!(f, "the server asks for {key:?} by {method}, which may not be asked so")
+            }
             Self::TooManyRounds(rounds) => write!(f, "gave up: the server asked for input {rounds} times"),
             Self::TooLarge => {
                 f.write_str("the request with the wanted input is too long, or the server wants too much kept for it")
@@ -103,7 +120,9 @@ impl core::error::Error for RequestError {
             Self::Rpc(error) => Some(error),
             Self::InvalidResult(fault) => Some(fault),
             Self::Closed(reason) => Some(reason),
-            Self::TimedOut(_) | Self::Cancelled | Self::TooManyRounds(_) | Self::TooLarge => None,
+            Self::TimedOut(_) | Self::Cancelled | Self::Undeclared { .. } | Self::TooManyRounds(_) | Self::TooLarge => {
+                None
+            }
         }
     }
 }

@@ -315,6 +315,9 @@ impl Connection {
     pub(super) fn on_malformed_response(&mut self, message: &Message, fault: Fault) {
         if let Some(id) = message.id().and_then(|id| self.call_of(id)) {
             self.end_call(id, Err(RequestError::InvalidResult(fault)));
+        } else if let Some(id) = message.id() {
+            // Nobody can read it, but whoever reserved the id has its answer with that.
+            self.release_id(id);
         }
     }
 

@@ -39,9 +39,13 @@ impl Connection {
         }
         let requests = match self.read_questions(&message) {
             Ok(requests) => requests,
-            Err(fault) => {
-                self.misbehaved(Rule::Malformed(fault), message.text());
-                return self.end_call(id, Err(RequestError::InvalidResult(fault)));
+            Err(error) => {
+                let rule = match error {
+                    RequestError::InvalidResult(fault) => Rule::Malformed(fault),
+                    _ => Rule::Malformed(Fault::BadResultMember("inputRequests")),
+                };
+                self.misbehaved(rule, message.text());
+                return self.end_call(id, Err(error));
             }
         };
         let kept = message.request_state().map_or(0, |state| state.as_str().len());
@@ -67,26 +71,39 @@ impl Connection {
     }
 
     /// The questions of a result, each as a message of its own. All must be such that we declared to answer.
-    fn read_questions(&self, message: &Message) -> Result<BTreeMap<String, Message>, Fault> {
-        const FAULT: Fault = Fault::BadResultMember("inputRequests");
+    fn read_questions(&self, message: &Message) -> Result<BTreeMap<String, Message>, RequestError> {
+        const FAULT: RequestError = RequestError::InvalidResult(Fault::BadResultMember("inputRequests"));
         let Side::Client(config) = &self.side else { return Err(FAULT) };
         let mut questions = BTreeMap::new();
-        let mut fault = None;
+        let mut error = None;
+        if message.request_state().is_some_and(|state| !state.as_str().starts_with('"')) {
+            return Err(RequestError::InvalidResult(Fault::BadResultMember("requestState")));
+        }
         let Some(requests) = message.input_requests() else {
             // Without a question there must be a state, or the server has said nothing at all.
             return if message.request_state().is_some() { Ok(questions) } else { Err(FAULT) };
         };
-        members(requests.as_str(), |key, value| {
+        let read = members(requests.as_str(), |key, value| {
             let inner = value.strip_prefix('{').unwrap_or_default();
             let question = Message::scan(format!(r#"{{"jsonrpc":"2.0","id":0,{inner}"#).as_bytes(), &self.limits);
-            let declared = serde_json::from_str::<InputRequest>(value)
-                .is_ok_and(|request| request.needs().is_some_and(|needs| config.capabilities.offers(needs)));
-            if question.kind() != Kind::Request || !declared || questions.contains_key(key) {
-                fault = Some(FAULT);
+            if question.kind() != Kind::Request || questions.contains_key(key) {
+                error.get_or_insert(FAULT);
+            }
+            let needs = serde_json::from_str::<InputRequest>(value).map(|request| request.needs());
+            match needs {
+                Ok(Some(needs)) if config.capabilities.offers(needs) => {}
+                Ok(needs) => {
+                    let (key, method) = (shortened(key), shortened(question.method()));
+                    error.get_or_insert(RequestError::Undeclared { key, method, needs });
+                }
+                Err(_) => {
+                    error.get_or_insert(FAULT);
+                }
             }
             questions.insert(key.into(), question);
-        })?;
-        fault.map_or(Ok(questions), Err)
+        });
+        read.map_err(RequestError::InvalidResult)?;
+        error.map_or(Ok(questions), Err)
     }
 
     pub(super) fn send_input(
@@ -144,6 +161,11 @@ impl Connection {
             Err(_) => self.end_call(id, Err(RequestError::TooLarge)),
         }
     }
+}
+
+/// What the peer has written, for an error's text.
+fn shortened(text: &str) -> String {
+    text.chars().take(100).collect()
 }
 
 /// The server's half.

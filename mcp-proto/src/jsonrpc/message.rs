@@ -166,17 +166,19 @@ impl Message {
         if self.kind == Kind::Result { self.outcome.of(&self.text).map(Json) } else { None }
     }
 
-    /// The member `resultType` of a [`Kind::Result`], if there is one. Absent means complete.
+    /// The member `resultType` of a [`Kind::Result`], if there is one. Absent means complete. One that is no string, as only
+    /// results of the legacy era may have, is given as it stands.
     pub fn result_type(&self) -> Option<&str> {
         self.result_type.of(&self.text)
     }
 
-    /// The member `inputRequests` of a [`Kind::Result`], if there is one.
+    /// The member `inputRequests` of a [`Kind::Result`], if there is one; in the legacy era it may be anything.
     pub fn input_requests(&self) -> Option<Json<'_>> {
         self.input_requests.of(&self.text).map(Json)
     }
 
-    /// The member `requestState` of a [`Kind::Result`] as it stands, quotes and escapes included.
+    /// The member `requestState` of a [`Kind::Result`] as it stands, quotes and escapes included; in the legacy era it may be
+    /// anything.
     pub fn request_state(&self) -> Option<Json<'_>> {
         self.request_state.of(&self.text).map(Json)
     }
@@ -257,13 +259,8 @@ impl Message {
         if meta.of(text).is_some_and(|meta| !meta.starts_with('{')) {
             return Err(if kind == Kind::Result { Fault::BadResultMember("_meta") } else { Fault::BadParam("_meta") });
         }
-        let result_type = string(text, spans.result_type).ok_or(Fault::BadResultMember("resultType"))?;
-        if spans.request_state.of(text).is_some_and(|state| !state.starts_with('"')) {
-            return Err(Fault::BadResultMember("requestState"));
-        }
-        if spans.input_requests.of(text).is_some_and(|requests| !requests.starts_with('{')) {
-            return Err(Fault::BadResultMember("inputRequests"));
-        }
+        // The members of results that only the modern era knows are for it to judge: before, a result may have any.
+        let result_type = string(text, spans.result_type).unwrap_or_else(|| Text::as_it_stands(spans.result_type));
         let arguments = if spans.arguments.of(text) == Some("null") { Span::default() } else { spans.arguments };
         Ok(Self {
             text: text.into(),

@@ -48,6 +48,11 @@ impl Text {
         Some(Self::Plain(inner))
     }
 
+    /// What stands there, whatever it is.
+    pub(super) fn as_it_stands(span: Span) -> Self {
+        Self::Plain(span.start..span.end)
+    }
+
     pub(super) fn of<'a>(&'a self, text: &'a str) -> Option<&'a str> {
         match self {
             Self::Absent => None,

@@ -340,3 +340,24 @@ fn a_nested_call_ends_with_the_request_that_it_belongs_to() {
     let refused = server.request(&body("roots/list", &json!({})), &options).unwrap_err();
     assert_eq!(refused.why, Why::Gone);
 }
+
+/// What the modern era calls `resultType`, `requestState` and `inputRequests` was anybody's before: a result that has such
+/// members, of whatever kind, is a result.
+#[test]
+fn members_that_mean_something_only_later_are_the_results_own() {
+    for (name, value) in [
+        ("resultType", json!(7)),
+        ("resultType", json!({"a": 1})),
+        ("resultType", json!("input_required")),
+        ("requestState", json!(["x"])),
+        ("inputRequests", json!("x")),
+    ] {
+        let mut client = Node::client_in(V2025_11_25, |_| {});
+        client.ask("tools/call", &json!({"name": "t"}));
+        let id = client.frames()[0]["id"].clone();
+        let mut result = json!({"content": []});
+        result[name] = value;
+        client.tell(&json!({"jsonrpc": "2.0", "id": id, "result": result}));
+        assert_eq!(client.take_response().1, Ok(result));
+    }
+}

@@ -5,8 +5,8 @@ use std::string::ToString;
 use serde_json::json;
 
 use super::harness::*;
-use crate::connection::{Attachment, CallOptions, Event, Origin, Why};
-use crate::jsonrpc::{Message, RequestId};
+use crate::connection::{Attachment, CallOptions, Event, Origin, Rule, Why};
+use crate::jsonrpc::{Fault, Message, RequestId};
 use crate::model::ProtocolVersion::V2025_11_25;
 
 /// A request that somebody else sends in our name has an id that no other request gets, and its answer, result or error, is
@@ -101,4 +101,17 @@ fn attachments_travel_with_their_messages_and_not_on_the_wire() {
     assert!(!std::string::String::from_utf8(transmit.frame).unwrap().contains('9'));
     server.ask("roots/list", &json!({}));
     assert_eq!(server.step(|conn, _| conn.poll_transmit()).unwrap().attachment, None);
+}
+
+/// An answer that cannot be read is one all the same: the id is free, and nothing waits for the peer on its behalf.
+#[test]
+fn a_malformed_answer_frees_its_reserved_id() {
+    let mut server = Node::server_in(V2025_11_25, |config| config.limits.outbound_requests = 1);
+    let id = server.step(|conn, _| conn.reserve_id()).unwrap();
+    server.tell(&json!({"jsonrpc": "2.0", "id": id, "result": "no object"}));
+    assert_eq!(server.broken_rules(), [Rule::Malformed(Fault::BadResult)]);
+    let again = server.step(|conn, _| conn.reserve_id()).unwrap();
+    assert_ne!(again, id);
+    server.tell(&json!({"jsonrpc": "2.0", "id": id, "result": {}}));
+    assert_eq!(kinds(&server.events()), ["stray"], "it had its answer");
 }

@@ -323,20 +323,28 @@ fn what_comes_late_for_an_earlier_round_is_nobodys() {
 fn a_question_that_we_never_offered_to_answer_fails_the_call() {
     let url = r#"{"method":"elicitation/create","params":{"mode":"url","message":"m","url":"https://x","elicitationId":"e"}}"#;
     let tools = r#"{"method":"sampling/createMessage","params":{"messages":[],"maxTokens":1,"tools":[]}}"#;
-    for question in [url, tools, r#"{"method":"ping"}"#, r#"{"method":"tools/list"}"#, r#"{"method":"vendor/any"}"#] {
+    for (question, lacking) in [
+        (url, r#""b" by elicitation/create, and this client did not declare {"elicitation":{"url":{}}}"#),
+        (tools, r#""b" by sampling/createMessage, and this client did not declare {"sampling":{"tools":{}}}"#),
+        (r#"{"method":"ping"}"#, r#""b" by ping, which may not be asked so"#),
+        (r#"{"method":"tools/list"}"#, r#""b" by tools/list, which may not be asked so"#),
+        (r#"{"method":"vendor/any"}"#, r#""b" by vendor/any, which may not be asked so"#),
+    ] {
         let mut client = modern_client(|_| {});
         let (call, first) = calling(&mut client, &CallOptions::default());
         let members = format!(r#","inputRequests":{{"a":{{"method":"roots/list"}},"b":{question}}}"#);
         client.line(&asks(&first["id"], &members));
         let (id, end) = take_end(&mut client);
         assert_eq!(id, call);
-        assert!(matches!(end, Err(RequestError::InvalidResult(_))), "{question}: {end:?}");
+        let Err(error @ RequestError::Undeclared { .. }) = end else { panic!("{question}: {end:?}") };
+        assert!(error.to_string().ends_with(lacking), "{error}");
         assert!(client.frames().is_empty());
     }
     let mut client = modern_client(|config| config.capabilities = ClientCapabilities::default());
     let (_, first) = calling(&mut client, &CallOptions::default());
     client.line(&asks(&first["id"], ROOTS));
-    assert!(matches!(take_end(&mut client).1, Err(RequestError::InvalidResult(_))));
+    let Err(RequestError::Undeclared { needs: Some(needs), .. }) = take_end(&mut client).1 else { panic!("no roots") };
+    assert_eq!(needs, Capability::Roots);
 }
 
 /// "at least one of `inputRequests` and `requestState`"; and each question must be one.
