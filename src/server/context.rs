@@ -162,7 +162,24 @@ impl Context {
     /// data is no JSON.
     pub fn log(&self, level: LoggingLevel, data: impl Serialize) -> Result<()> {
         let data = serde_json::to_value(data).map_err(|error| Error::Result { what: "a log message".into(), error })?;
-        let body = Body::log(&LogParams::new(level, data))?;
+        self.log_entry(&LogParams::new(level, data))
+    }
+
+    /// The same with everything that a log message can say: also which part of the server says it.
+    ///
+    /// ```
+    /// # fn example(ctx: mcp::Context) -> mcp::Result<()> {
+    /// use mcp::model::{LogParams, LoggingLevel};
+    ///
+    /// ctx.log_entry(&LogParams::new(LoggingLevel::Warning, "slow".into()).with_logger("database"))?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the request is over, or the server does not offer logging.
+    pub fn log_entry(&self, entry: &LogParams) -> Result<()> {
+        let body = Body::log(entry)?;
         notify(&self.inner.shared, body, Scope::Within(self.inner.id), None)
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use mcp_proto::model::SubscriptionFilter;
-use mcp_proto::{Body, EncodeError, ErrorObject, InboundId, InputRequired, Message, Meta, ResultKind};
+use mcp_proto::{Body, EncodeError, ErrorObject, InboundId, InputRequired, Message, Meta, RespondError, ResultKind};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -84,13 +84,18 @@ impl State {
     /// Sends an answer. One that nobody wants any more is dropped. See `handler_ended` for what it returns.
     #[must_use]
     pub(crate) fn answer(&mut self, now: Timestamp, id: InboundId, reply: Reply) -> Option<Arc<Cancel>> {
-        // Gone: cancelled or closed meanwhile. Too large, or the client cannot be asked: it has an error in its place.
-        let _ = match reply {
+        let sent = match reply {
             Ok(Answer::Result { body, meta }) => self.connection.respond(now, id, ResultKind::Complete, body, meta),
             Ok(Answer::Grant(granted)) => self.connection.grant(now, id, &granted),
             Ok(Answer::Question(input)) => self.connection.require_input(now, id, &input),
             Err(error) => self.connection.reject(now, id, &error),
         };
+        // Gone: cancelled or closed meanwhile. Too large, or the client cannot be asked: it has an error in its place.
+        if let Err(error @ (RespondError::NotInThisRevision | RespondError::NotAResult)) = sent {
+            // Nobody else answers it, and whoever asked must not wait for ever.
+            let error = ErrorObject::internal(format!("the answer cannot be given: {error}"));
+            let _ = self.connection.reject(now, id, &error);
+        }
         self.handler_ended(id, now)
     }
 }
@@ -214,4 +219,51 @@ pub(crate) async fn handle_contained(method: &str, mut future: BoxFuture<()>) {
     let mut poll = |cx: &mut Context<'_>| contain_callback(method, None, || future.as_mut().poll(cx));
     std::future::poll_fn(|cx| poll(cx).unwrap_or(Poll::Ready(()))).await;
     drop_contained(future);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mcp_proto::model::Implementation;
+    use mcp_proto::{Connection, Limits, Origin, ProtocolVersion, ServerConfig, Start};
+    use serde_json::json;
+
+    use super::super::shared::Turn;
+    use super::*;
+
+    /// An answer that does not exist where it was given left its request open for ever.
+    #[test]
+    fn an_answer_that_cannot_be_given_is_an_error() {
+        for (version, answer) in [
+            (ProtocolVersion::V2025_11_25, Answer::Question(InputRequired::default())),
+            (ProtocolVersion::V2026_07_28, Answer::Question(InputRequired::default())),
+            (ProtocolVersion::V2026_07_28, Answer::Grant(SubscriptionFilter::new())),
+            (ProtocolVersion::V2025_11_25, Answer::from(Body::empty("ping").unwrap())),
+        ] {
+            let now = Timestamp::EPOCH;
+            let mut config = ServerConfig::new(Implementation::new("s", "1"));
+            config.versions = ProtocolVersion::ALL.to_vec();
+            let connection = Connection::server(Arc::new(config), Start::Assume(version), now);
+            let shared = Shared::new(connection, || Timestamp::EPOCH);
+            let mut asked = json!({ "jsonrpc": "2.0", "id": 1, "method": "vendor/x", "params": {} });
+            if version.era() == mcp_proto::Era::Modern {
+                asked["params"]["_meta"] = json!({
+                    "io.modelcontextprotocol/protocolVersion": version.as_str(),
+                    "io.modelcontextprotocol/clientCapabilities": {},
+                });
+            }
+            let message = Message::scan(asked.to_string().as_bytes(), &Limits::default());
+            let (mut turn, mut out) = (Turn::default(), Vec::new());
+            shared.with(|state| {
+                state.connection.handle_message(now, Origin::STREAM, message);
+                state.take_events(&mut turn);
+                let [request] = &turn.requests[..] else { panic!("one request: {version}") };
+                drop(state.answer(now, request.id, Ok(answer)));
+                state.connection.drain_lines(&mut out, usize::MAX);
+            });
+            let answer: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(1), &json!(-32603)), "{answer}");
+        }
+    }
 }

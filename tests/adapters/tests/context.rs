@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::soon;
-use mcp::model::CallToolResult;
+use mcp::model::{CallToolResult, LogParams, LoggingLevel};
 use mcp::{Client, Context, ProtocolVersion, Server, Tool};
 use serde_json::{Map, Value, json};
 
@@ -69,4 +69,25 @@ async fn a_result_of_another_shape_names_its_call() {
     let error = soon(call.into_future()).await.unwrap_err();
     assert!(matches!(&error, mcp::Error::Result { what, .. } if what == "tools/call"), "{error:?}");
     assert!(error.rpc().is_none() && error.to_string().contains("tools/call"), "{error}");
+}
+
+/// server/utilities/logging: a log message may say which part of the server says it.
+#[tokio::test]
+async fn a_log_message_may_name_its_logger() {
+    let tool = Tool::new("says", "", async |ctx: Context| {
+        ctx.log_entry(&LogParams::new(LoggingLevel::Error, json!({ "slow": true })).with_logger("database"))?;
+        ctx.log(LoggingLevel::Error, "plain")
+    });
+    for version in ProtocolVersion::ALL {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let builder = Client::builder("c", "1")
+            .versions([version])
+            .log_level(LoggingLevel::Debug)
+            .on_log(move |entry| drop(tell.send((entry.logger, entry.data))));
+        let server = Server::new("s", "1").logging().tool(tool.clone());
+        let client = soon(mcp_tokio::pair_with(server, builder)).await.unwrap();
+        soon(client.call_tool("says", ()).into_future()).await.unwrap();
+        assert_eq!(soon(told.recv()).await.unwrap(), (Some("database".to_owned()), json!({ "slow": true })));
+        assert_eq!(soon(told.recv()).await.unwrap(), (None, json!("plain")));
+    }
 }
