@@ -11,6 +11,15 @@ use crate::model::{ClientCapabilities, Implementation, LoggingLevel, ProtocolVer
 ///
 /// A connection holds at most about `frame` (an unfinished line) + `events` + twice `output`, and one message more in
 /// each of the two queues, whatever its peer does.
+///
+/// ```
+/// use mcp_proto::Limits;
+///
+/// // For a machine with little memory.
+/// let mut limits = Limits::default();
+/// (limits.frame, limits.events, limits.output) = (64 << 10, 128 << 10, 128 << 10);
+/// limits.inbound_requests = 8;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {

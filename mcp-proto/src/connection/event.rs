@@ -39,6 +39,26 @@ impl Origin {
 }
 
 /// How a server connection begins.
+///
+/// A server that keeps no sessions makes one for each exchange, which costs next to nothing:
+///
+/// ```
+/// use std::sync::Arc;
+/// use mcp_proto::model::Implementation;
+/// use mcp_proto::{Connection, Limits, Message, Origin, ProtocolVersion, ServerConfig, Start, Timestamp};
+///
+/// let mut config = ServerConfig::new(Implementation::new("echo", "1.0.0"));
+/// config.versions = vec![ProtocolVersion::V2026_07_28];
+/// let (start, now) = (Start::Assume(ProtocolVersion::V2026_07_28), Timestamp::EPOCH);
+/// let mut exchange = Connection::server(Arc::new(config), start, now);
+///
+/// let request = br#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{
+///     "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+/// exchange.handle_message(now, Origin::new(1), Message::scan(request, &Limits::default()));
+/// let answer = exchange.poll_transmit().expect("the core answers this itself");
+/// assert_eq!(answer.origin, Origin::new(1));
+/// assert!(String::from_utf8_lossy(&answer.frame).contains("supportedVersions"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// With the client's `initialize`.
@@ -89,6 +109,15 @@ pub struct Attachment(pub u64);
 pub type Meta = Option<Map<String, Value>>;
 
 /// What goes with a request of ours.
+///
+/// ```
+/// use std::time::Duration;
+/// use mcp_proto::{CallOptions, Deadlines, Wanted};
+///
+/// let mut options = CallOptions::default();
+/// options.deadlines = Deadlines::Call { idle: Duration::from_secs(5), cap: Duration::from_secs(30) };
+/// options.progress = Wanted::Yes;
+/// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CallOptions {
@@ -123,6 +152,15 @@ pub enum Rounds {
 
 /// What a server of the modern era needs to know before it can answer; see
 /// [`require_input`](super::Connection::require_input).
+///
+/// ```
+/// use mcp_proto::{Body, InputRequired};
+///
+/// let mut input = InputRequired::default();
+/// input.requests.insert("roots".into(), Body::empty("roots/list")?);
+/// input.state = Some("sealed".into());
+/// # Ok::<(), mcp_proto::EncodeError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct InputRequired {

@@ -26,6 +26,17 @@ use crate::model::{LoggingLevel, meta_key};
 ///
 /// `params` and `result` must be JSON objects, and must not have a member `_meta`: that one is written from the options
 /// that go with the message.
+///
+/// ```
+/// use mcp_proto::Body;
+/// use mcp_proto::model::{CallToolResult, ReadResourceParams};
+///
+/// let request = Body::new("resources/read", &ReadResourceParams::new("file:///notes.txt"))?;
+/// let result = Body::result(&CallToolResult::text("done"))?;
+/// assert_eq!((request.method(), result.method()), ("resources/read", ""));
+/// assert!(Body::result(&"no object").is_err());
+/// # Ok::<(), mcp_proto::EncodeError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Body {
     /// JSON up to the closing brace of `params`, `result`.

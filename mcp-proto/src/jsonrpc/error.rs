@@ -90,6 +90,17 @@ wire_struct! {
     /// The `error` member of a response: what went wrong, as the answering side tells it.
     ///
     /// Specification: basic, Responses.
+    ///
+    /// ```
+    /// use mcp_proto::model::ResourceNotFoundData;
+    /// use mcp_proto::{ErrorCode, ErrorObject};
+    ///
+    /// let plain = ErrorObject::invalid_params("params.name: there is no such tool");
+    /// let data = serde_json::json!({ "uri": "file:///gone.txt" });
+    /// let more = ErrorObject::new(ErrorCode::RESOURCE_NOT_FOUND, "Resource not found").with_data(data);
+    /// assert_eq!(more.typed_data::<ResourceNotFoundData>().unwrap().uri, "file:///gone.txt");
+    /// assert_eq!(plain.to_string(), "params.name: there is no such tool (code -32602)");
+    /// ```
     pub struct ErrorObject {
         /// What kind of error it is.
         required code: ErrorCode = "code",

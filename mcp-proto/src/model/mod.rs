@@ -4,6 +4,18 @@
 //! members that it does not know in `extra`, every string enum has an `Other`, every union keeps unknown kinds; so what a
 //! newer peer sends survives a round trip. The members `_meta` of parameters and results and `resultType` of results are not
 //! here: they belong to the [`Connection`](crate::Connection), which reads the former as [`RequestMetaObject`].
+//!
+//! ```
+//! use mcp_proto::model::{Resource, Tool};
+//!
+//! let notes = Resource::new("file:///notes.txt", "notes").with_title("Notes").with_mime_type("text/plain");
+//! assert_eq!(notes.title.as_deref(), Some("Notes"));
+//!
+//! let text = r#"{"name":"add","inputSchema":{"type":"object"},"fromTheFuture":1}"#;
+//! let tool: Tool = serde_json::from_str(text)?;
+//! assert_eq!(serde_json::to_value(&tool)?["fromTheFuture"], 1);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 mod caching;
 mod cancellation;

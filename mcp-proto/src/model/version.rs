@@ -7,7 +7,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::wire::Text;
 
-/// A revision of the protocol, named by its date.
+/// A revision of the protocol, named by its date; newer ones are greater.
+///
+/// What differs is asked for, and not derived from the date:
+///
+/// ```
+/// use mcp_proto::model::{ArgumentFaults, Union};
+/// use mcp_proto::{Era, ProtocolVersion};
+///
+/// let version: ProtocolVersion = "2025-06-18".parse()?;
+/// assert_eq!(version.era(), Era::Legacy);
+/// assert_eq!(version.has_method("ping"), Some(true));
+/// assert_eq!(version.has_method("server/discover"), Some(false));
+/// assert_eq!(version.has_variant(Union::ElicitMode, "url"), Some(false));
+/// assert_eq!(version.rules().argument_faults, ArgumentFaults::ProtocolError);
+/// # Ok::<(), mcp_proto::model::UnknownVersion>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ProtocolVersion {
