@@ -1,4 +1,30 @@
 //! Connections over byte streams: one driver, generic over the stream and the runtime, for servers and clients alike.
+//!
+//! Adapters hand their runtime and opened streams to these functions:
+//!
+//! ```
+//! use mcp::runtime::Spawn;
+//! use mcp::{ClientBuilder, Server, Tool, stream};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> mcp::Result<()> {
+//! let runtime = mcp_tokio::Tokio::current()?; // Or your own.
+//! let (here, there) = mcp::memory::duplex(1024);
+//!
+//! let server = Server::new("s", "1.0.0").tool(Tool::new("t", "Do it", async || "done"));
+//! let (reader, writer) = there.into_split();
+//! let serving = stream::serve(runtime.clone(), reader, writer, None, server);
+//! runtime.spawn(async move {
+//!     if let Err(error) = serving.await {
+//!         eprintln!("{error}");
+//!     }
+//! });
+//!
+//! let (reader, writer) = here.into_split();
+//! let client = stream::connect(runtime, reader, writer, None, ClientBuilder::default()).await?;
+//! assert_eq!(client.call_tool("t", ()).await?.joined_text(), "done");
+//! # Ok(()) }
+//! ```
 
 mod budget;
 mod call;
