@@ -152,6 +152,19 @@ impl Client {
     /// Closes the connection: open calls may end within 2 s, then they fail; what is written then may take 2 s more. A child
     /// process is shut down, at most by force, and its exit returned; see [`process::Shutdown`](crate::process::Shutdown)
     /// for how long that takes.
+    ///
+    /// ```no_run
+    /// # async fn example() -> mcp::Result<()> {
+    /// use mcp::process::How;
+    ///
+    /// let client = mcp_tokio::spawn(["python3", "server.py"]).await?;
+    /// if let Some(exit) = client.close().await
+    ///     && exit.how != How::ByItself
+    /// {
+    ///     eprintln!("the server had to be ended: {exit}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn close(self) -> Option<Exit> {
         self.inner.shared.command(|state, now| state.connection.close(now, GRACE));
         self.inner.shared.ended().await;

@@ -89,6 +89,15 @@ enum Variable {
 }
 
 /// Where a child's standard error goes. It is a log for people: nothing in it says whether the child is well.
+///
+/// ```
+/// use std::sync::Arc;
+/// use mcp::process::{Command, Stderr};
+///
+/// let lines = Stderr::Lines(Arc::new(|line| eprintln!("server: {line}")));
+/// let command = Command::new("python3").arg("server.py").stderr(lines);
+/// # drop(command);
+/// ```
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Stderr {
@@ -107,6 +116,16 @@ pub enum Stderr {
 /// How patiently a child is ended, after its standard input was closed.
 ///
 /// The specification leaves the times open. Here they are two seconds each.
+///
+/// ```
+/// use std::time::Duration;
+/// use mcp::process::{Command, Shutdown};
+///
+/// // One that has much to save.
+/// let patient = Shutdown { term_after: Duration::from_secs(30), ..Shutdown::default() };
+/// let command = Command::from(["python3", "server.py"]).shutdown(patient);
+/// # drop(command);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shutdown {
     /// How long it has to exit by itself before it is asked to: SIGTERM to its process group. On other systems than Unix it is killed then.
