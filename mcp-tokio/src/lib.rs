@@ -24,7 +24,8 @@
 //!
 //! This crate only opens things: the protocol, and all async code, is in [`mcp`], which knows no runtime. The other adapters have the same
 //! functions with the same signatures. The runtime needs its time and I/O drivers (`enable_all`), which `#[tokio::main]` gives it; a runtime
-//! without them makes tokio panic. Outside of any runtime the functions give an error.
+//! without them makes tokio panic. Outside of any runtime every function gives an error. tokio's own streams fit those for any stream through
+//! `tokio_util::compat`.
 
 use futures_io::{AsyncRead, AsyncWrite};
 use mcp::process::Command;
@@ -48,7 +49,7 @@ pub use runtime::Tokio;
 ///
 /// # Errors
 ///
-/// Outside of a runtime, a second time, or when the connection fails.
+/// A second time, or when the connection fails.
 pub async fn serve_stdio(server: Server) -> mcp::Result<()> {
     let runtime = Tokio::current()?;
     let stdio = mcp::stdio::claim()?;
@@ -76,7 +77,7 @@ pub async fn serve_stdio(server: Server) -> mcp::Result<()> {
 ///
 /// # Errors
 ///
-/// Outside of a runtime, when the child cannot be started (the error says what to look at), or when it does not speak the protocol.
+/// When the child cannot be started (the error says what to look at), or when it does not speak the protocol.
 pub async fn spawn(command: impl Into<Command>) -> mcp::Result<Client> {
     spawn_with(command, ClientBuilder::default()).await
 }
@@ -104,7 +105,7 @@ pub async fn spawn_with(command: impl Into<Command>, client: ClientBuilder) -> m
 ///
 /// # Errors
 ///
-/// Outside of a runtime, or when the two do not come to terms.
+/// When the two do not come to terms.
 pub async fn pair(server: Server) -> mcp::Result<Client> {
     pair_with(server, ClientBuilder::default()).await
 }
@@ -115,25 +116,10 @@ pub async fn pair(server: Server) -> mcp::Result<Client> {
 ///
 /// As with [`pair`].
 pub async fn pair_with(server: Server, client: ClientBuilder) -> mcp::Result<Client> {
-    use mcp::runtime::Spawn;
-
-    let runtime = Tokio::current()?;
-    // Told here, where somebody hears it.
-    server.check()?;
-    let (here, there) = mcp::memory::duplex(PAIR_BUFFER);
-    let (reader, writer) = there.into_split();
-    let serving = mcp::stream::serve(runtime.clone(), reader, writer, None, server);
-    runtime.spawn(async move {
-        // Whatever ends the server ends the stream, and so the client, which has somebody to tell.
-        let _ = serving.await;
-    });
-    let (reader, writer) = here.into_split();
-    mcp::stream::connect(runtime, reader, writer, None, client).await
+    mcp::stream::pair(Tokio::current()?, server, client).await
 }
 
 /// Serves one client over any stream, until that has had enough.
-///
-/// tokio's own streams fit through `tokio_util::compat`:
 ///
 /// ```no_run
 /// use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
@@ -146,7 +132,7 @@ pub async fn pair_with(server: Server, client: ClientBuilder) -> mcp::Result<Cli
 ///
 /// # Errors
 ///
-/// Outside of a runtime, or when the connection fails.
+/// When the connection fails.
 pub async fn serve_stream(
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
@@ -155,11 +141,11 @@ pub async fn serve_stream(
     mcp::stream::serve(Tokio::current()?, reader, writer, None, server).await
 }
 
-/// Connects to a server over any stream. See [`serve_stream`] for tokio's own.
+/// Connects to a server over any stream.
 ///
 /// # Errors
 ///
-/// Outside of a runtime, or when the connection fails.
+/// When the connection fails, or when the server does not speak the protocol.
 pub async fn connect_stream(
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
@@ -167,6 +153,3 @@ pub async fn connect_stream(
 ) -> mcp::Result<Client> {
     mcp::stream::connect(Tokio::current()?, reader, writer, None, client).await
 }
-
-/// What either side of a pair may be ahead of the other.
-const PAIR_BUFFER: usize = 64 * 1024;

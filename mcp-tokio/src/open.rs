@@ -29,7 +29,8 @@ pub(crate) fn output(output: Output) -> io::Result<Writer> {
 }
 
 fn unknown(end: &End) -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, format!("this version of mcp-tokio cannot open {end:?}"))
+    let text = format!("this version of {} cannot open {end:?}", env!("CARGO_PKG_NAME"));
+    io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
 #[cfg(unix)]

@@ -170,6 +170,30 @@ where
     }
 }
 
+/// A server and a client of it, joined in memory; the server runs as a task until either of them has had enough.
+///
+/// This is what the adapters are made of; with them at hand, call theirs.
+///
+/// # Errors
+///
+/// When either is not well defined, the start hook fails, or the two do not come to terms.
+pub async fn pair<R: Spawn>(runtime: R, server: Server, client: ClientBuilder) -> Result<Client> {
+    /// What either side may be ahead of the other.
+    const BUFFER: usize = 64 * 1024;
+
+    // Told here, where somebody hears it.
+    server.check()?;
+    let (here, there) = crate::memory::duplex(BUFFER);
+    let (reader, writer) = there.into_split();
+    let serving = serve(runtime.clone(), reader, writer, None, server);
+    runtime.spawn(async move {
+        // Whatever ends the server ends the stream, and so the client, which has somebody to tell.
+        let _ = serving.await;
+    });
+    let (reader, writer) = here.into_split();
+    connect(runtime, reader, writer, None, client).await
+}
+
 fn share<R: Spawn>(runtime: &R, connection: impl FnOnce(crate::Timestamp) -> Connection) -> Arc<Shared> {
     let clock = runtime.clone();
     Shared::new(connection(runtime.now()), move || clock.now())

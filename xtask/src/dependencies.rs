@@ -17,12 +17,24 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 const CORE: [&str; 5] = ["hashbrown", "memchr", "serde", "serde_json", "smallvec"];
 
 /// Runtimes. The crate `mcp` names none: its adapters do.
-const RUNTIMES: [(&str, &str); 5] = [
+const RUNTIMES: [(&str, &str); 7] = [
+    ("async-executor", "a runtime belongs to an adapter"),
     ("async-io", "a reactor belongs to an adapter"),
     ("async-std", "a runtime belongs to an adapter"),
     ("mio", "a reactor belongs to an adapter"),
+    ("polling", "a reactor belongs to an adapter"),
     ("smol", "a runtime belongs to an adapter"),
     ("tokio", "a runtime belongs to an adapter"),
+];
+
+/// What one adapter may not bring: another's runtime.
+const FOREIGN: [(&str, &[(&str, &str)]); 3] = [
+    ("mcp-asyncstd", &[("smol", "another adapter's"), ("tokio", "another adapter's"), ("mio", "tokio's reactor")]),
+    ("mcp-smol", &[("async-std", "another adapter's"), ("tokio", "another adapter's"), ("mio", "tokio's reactor")]),
+    (
+        "mcp-tokio",
+        &[("async-io", "the others' reactor"), ("async-std", "another adapter's"), ("smol", "another adapter's")],
+    ),
 ];
 
 /// Crates that no library may bring, whatever its features, on whatever platform.
@@ -46,7 +58,14 @@ pub(crate) fn step() -> Result<Outcome, Failure> {
         complaints.extend(trespassers(name, &tree(name, "--target all --all-features")?, &BANNED));
         complaints.extend(trespassers(name, &tree(name, "--target all")?, &HEAVY));
     }
-    complaints.extend(trespassers("mcp", &tree("mcp", "--target all")?, &RUNTIMES));
+    complaints.extend(trespassers("mcp", &tree("mcp", "--target all --all-features")?, &RUNTIMES));
+    for (adapter, foreign) in FOREIGN {
+        // Where it runs: for the web async-std would take tokio along.
+        for target in ["x86_64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-gnu"] {
+            let tree = tree(adapter, &format!("--all-features --target {target}"))?;
+            complaints.extend(trespassers(adapter, &tree, foreign));
+        }
+    }
     let mut direct = tree("mcp-proto", "--target all --depth 1")?;
     direct.remove("mcp-proto");
     for name in direct.iter().filter(|name| !CORE.contains(&name.as_str())) {
