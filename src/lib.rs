@@ -17,6 +17,7 @@
 mod client;
 mod error;
 pub mod memory;
+pub mod net;
 pub mod process;
 pub mod runtime;
 mod schema;

@@ -22,18 +22,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use mcp_proto::line::LineBuffer;
 use mcp_proto::{InboundId, Limits, Message, Origin, Timestamp};
 
 use super::handling::{BoxFuture, Handling, Reply, Service, Work, contain};
+use super::input::Input;
 use super::notifications::Notifications;
 use super::shared::{Inbound, Shared, Turn};
 use crate::runtime::Spawn;
 
 /// Turns in one poll before other tasks get a chance.
 const TURNS: usize = 32;
-/// Bytes read at once: the input buffer grows while reads fill it, and shrinks while they do not.
-const READ: std::ops::RangeInclusive<usize> = 4 * 1024..=64 * 1024;
 /// Bytes taken from the connection before they are written.
 const WRITE: usize = 64 * 1024;
 /// Messages scanned before they are fed, so that the lock is taken once for a burst.
@@ -66,10 +64,7 @@ pub(crate) struct Driver<Rd, Wr, R: Spawn> {
     parts: Parts<R>,
     reader: Rd,
     writer: Option<Wr>,
-    /// Bytes read; `unread` of them are still to be cut into lines.
-    input: Vec<u8>,
-    unread: std::ops::Range<usize>,
-    lines: LineBuffer,
+    input: Input,
     /// Messages scanned and not yet fed, because the connection does not want any now.
     scanned: VecDeque<Message>,
     eof: Option<Eof>,
@@ -134,12 +129,10 @@ where
 {
     pub(crate) fn new(parts: Parts<R>, reader: Rd, writer: Wr) -> Self {
         Self {
-            lines: LineBuffer::new(parts.limits.frame),
+            input: Input::new(parts.limits.frame),
             parts,
             reader,
             writer: Some(writer),
-            input: vec![0; *READ.start()],
-            unread: 0..0,
             scanned: VecDeque::new(),
             eof: None,
             wants_input: true,
@@ -158,34 +151,31 @@ where
         if !self.scanned.is_empty() || self.eof.is_some() {
             return false;
         }
-        if self.unread.is_empty() {
+        if self.input.is_used_up() {
             if !self.wants_input && self.linger.is_none() {
                 return false;
             }
-            match Pin::new(&mut self.reader).poll_read(cx, &mut self.input) {
+            match self.input.poll_read(&mut self.reader, cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => return true,
                 Poll::Ready(Err(error)) => self.eof = Some(Eof::Pending(Some(error.to_string()))),
                 Poll::Ready(Ok(0)) => self.eof = Some(Eof::Pending(None)),
-                Poll::Ready(Ok(read)) => self.unread = 0..read.min(self.input.len()),
+                Poll::Ready(Ok(_)) => {}
             }
         }
-        let limits = &self.parts.limits;
-        let mut bytes = &self.input[self.unread.clone()];
         while self.scanned.len() < BATCH {
-            let Some(line) = self.lines.next(&mut bytes) else { break };
-            let message = Message::scan_line(line, limits);
+            let Some(line) = self.input.next_line() else { break };
+            let message = Message::scan_line(line, &self.parts.limits);
             Self::sort(&self.parts, &mut self.scanned, message);
         }
-        self.unread.start = self.unread.end - bytes.len();
         if let Some(Eof::Pending(None)) = self.eof
-            && let Some(line) = self.lines.finish()
+            && let Some(line) = self.input.last_line()
         {
-            let message = Message::scan_line(line, limits);
+            let message = Message::scan_line(line, &self.parts.limits);
             Self::sort(&self.parts, &mut self.scanned, message);
         }
-        if self.unread.is_empty() {
-            self.fit_input();
+        if self.input.is_used_up() {
+            self.input.fit();
         }
         // Also when that gave no whole line: only a reader that was asked in vain knows whom to wake.
         true
@@ -200,22 +190,11 @@ where
         }
     }
 
-    /// Makes the input buffer fit the traffic, so that an idle connection is small and a busy one reads much at once.
-    fn fit_input(&mut self) {
-        let (size, read) = (self.input.len(), self.unread.end);
-        if read == size && size < *READ.end() {
-            self.input = vec![0; size * 2];
-        } else if read < size / 8 && size > *READ.start() {
-            self.input = vec![0; size / 2];
-        }
-        self.unread = 0..0;
-    }
-
     /// The one time the lock is held in a turn.
     fn exchange(&mut self) -> (Turn, bool, Option<Timestamp>) {
         let mut turn = Turn::default();
         let now = self.parts.runtime.now();
-        let Self { parts, replies, scanned, eof, output, written, writer, .. } = self;
+        let Self { parts, replies, scanned, eof, output, written, writer, input, .. } = self;
         let held_back = !scanned.is_empty();
         let (closed, wants_input, deadline) = parts.shared.with(|state| {
             while !state.connection.is_output_full()
@@ -254,6 +233,8 @@ where
             }
             state.take_events(&mut turn);
             state.expire_waiting(now, &mut turn);
+            let scanned = scanned.iter().map(Message::size).sum::<usize>();
+            state.measure(input.held() + scanned + output.len(), &mut turn);
             (state.closed.is_some(), state.connection.wants_input(), state.next_timeout())
         });
         // Reading may go on: that takes another turn, so that the reader is asked and knows whom to wake.
@@ -274,6 +255,9 @@ where
         }
         for remark in turn.remarks {
             tracing::debug!(?remark, "the peer did something odd");
+        }
+        if let Some(budget) = turn.exceeded {
+            budget.relieve();
         }
         let Parts { runtime, shared, service, .. } = &self.parts;
         for questions in turn.questions {
@@ -415,6 +399,7 @@ impl<Rd, Wr, R: Spawn> Drop for Driver<Rd, Wr, R> {
         self.parts.shared.with(|state| {
             state.connection.handle_broken(now, "its driver was dropped");
             state.output_closed = true;
+            state.meter = None;
             state.take_events(&mut turn);
             turn.wakers.extend(std::mem::take(&mut state.watchers).into_values());
         });

@@ -3,6 +3,7 @@
 mod call;
 mod driver;
 mod handling;
+mod input;
 mod listeners;
 mod notifications;
 mod questions;
@@ -57,19 +58,43 @@ where
     Wr: AsyncWrite + Unpin + Send,
 {
     let lease = server.enter().await?;
+    let service = server.service();
+    let (_, serving) = begin_server(runtime, reader, writer, hangup, &server, service);
+    let served = serving.await;
+    lease.leave().await;
+    served
+}
+
+/// Prepares one connection of a server that is started. The future serves it to its end.
+pub(crate) fn begin_server<R, Rd, Wr>(
+    runtime: R,
+    reader: Rd,
+    writer: Wr,
+    hangup: Option<BoxFuture<()>>,
+    server: &Server,
+    service: Arc<dyn Service>,
+) -> (Arc<Shared>, impl Future<Output = Result<()>> + Send + use<R, Rd, Wr>)
+where
+    R: Spawn,
+    Rd: AsyncRead + Unpin + Send,
+    Wr: AsyncWrite + Unpin + Send,
+{
     let config = server.config();
     let limits = config.limits.clone();
     let shared = share(&runtime, |now| Connection::server(config, Start::Handshake, now));
-    let parts =
-        Parts { runtime, shared: Arc::clone(&shared), service: server.service(), limits, hangup, role: Role::Server };
+    let parts = Parts { runtime, shared: Arc::clone(&shared), service, limits, hangup, role: Role::Server };
     let place = server.tell(&shared);
-    Driver::new(parts, reader, writer).await;
-    drop(place);
-    lease.leave().await;
-    match shared.with(|state| state.closed.clone()) {
-        None | Some(CloseReason::PeerClosed | CloseReason::LocallyClosed) => Ok(()),
-        Some(reason) => Err(Error::Closed(reason)),
-    }
+    let driver = Driver::new(parts, reader, writer);
+    let theirs = Arc::clone(&shared);
+    let serving = async move {
+        driver.await;
+        drop(place);
+        match theirs.with(|state| state.closed.clone()) {
+            None | Some(CloseReason::PeerClosed | CloseReason::LocallyClosed) => Ok(()),
+            Some(reason) => Err(Error::Closed(reason)),
+        }
+    };
+    (shared, serving)
 }
 
 /// Connects a client over a stream: starts its driver as a task and waits for the handshake.

@@ -18,6 +18,7 @@ use mcp_proto::{
 use super::listeners::{Heard, Listeners};
 use super::questions::Questions;
 use crate::client::Kept;
+use crate::net::{Budget, Meter};
 
 /// Shared by the driver and every handle of one connection.
 pub(crate) struct Shared {
@@ -30,8 +31,8 @@ pub(crate) struct State {
     pub(crate) connection: Connection,
     /// Who waits for the end of which call of ours.
     pub(crate) waiters: BTreeMap<OutboundId, Waiter>,
-    /// The handlers at work, so that they can be told that their request was cancelled.
-    handlers: BTreeMap<InboundId, Arc<Cancel>>,
+    /// The handlers at work, so that they can be told that their request was cancelled, and the sizes of their requests.
+    handlers: BTreeMap<InboundId, (Arc<Cancel>, usize)>,
     /// Who waits for room in a queue, and until when; without an end it is the connection that gives up.
     waiting: Vec<(Option<Timestamp>, Waker)>,
     /// Who waits for the handshake, or for the end, each under a number of its own.
@@ -53,6 +54,12 @@ pub(crate) struct State {
     pub(crate) output_closed: bool,
     /// Woken by whoever changes the connection.
     pub(crate) driver: Option<Waker>,
+    /// Where the bytes are counted that this connection holds, if they are.
+    pub(crate) meter: Option<Meter>,
+    /// The size of the requests in `handlers`.
+    working_bytes: usize,
+    /// How many calls of the peer were in work when the connection ended.
+    pub(crate) cut: usize,
 }
 
 /// What the handshake brought.
@@ -86,6 +93,8 @@ pub(crate) struct Turn {
     pub(crate) remarks: Vec<Event>,
     /// What may hold wakers, to be dropped.
     pub(crate) ended: Vec<Arc<Cancel>>,
+    /// All connections together hold too much, and this one has just made it more.
+    pub(crate) exceeded: Option<Budget>,
 }
 
 /// A request for the application.
@@ -114,6 +123,9 @@ impl Shared {
             died_of_probe: false,
             output_closed: false,
             driver: None,
+            meter: None,
+            working_bytes: 0,
+            cut: 0,
         };
         Arc::new(Self { state: Mutex::new(state), clock: Box::new(clock) })
     }
@@ -161,6 +173,7 @@ impl State {
     /// Takes what the connection has to say. Whatever must happen outside the lock goes into `turn`.
     pub(crate) fn take_events(&mut self, turn: &mut Turn) {
         turn.notifications.append(&mut self.own_notifications);
+        let mut cut = 0;
         while let Some(event) = self.connection.poll_event() {
             match event {
                 Event::Ready { version, peer, .. } => {
@@ -169,11 +182,13 @@ impl State {
                 }
                 Event::Request { id, message, meta } => {
                     let cancel = Arc::new(Cancel::default());
-                    self.handlers.insert(id, Arc::clone(&cancel));
+                    self.working_bytes += message.size();
+                    self.handlers.insert(id, (Arc::clone(&cancel), message.size()));
                     turn.requests.push(Inbound { id, message, meta, cancel });
                 }
                 Event::Cancelled { id, .. } => {
-                    if let Some(cancel) = self.handlers.get(&id) {
+                    if let Some((cancel, _)) = self.handlers.get(&id) {
+                        cut += 1;
                         turn.wakers.append(&mut cancel.cancel());
                     }
                 }
@@ -214,6 +229,8 @@ impl State {
                 Event::Closed { reason, while_probing } => {
                     self.died_of_probe = while_probing && reason == CloseReason::PeerClosed;
                     self.closed = Some(reason);
+                    // What is open at the end is cancelled right before it is told.
+                    self.cut = cut;
                     turn.wakers.extend(self.waiting.drain(..).map(|(_, waker)| waker));
                     turn.wakers.extend(std::mem::take(&mut self.watchers).into_values());
                     turn.wakers.append(&mut self.listeners.wakers());
@@ -280,7 +297,22 @@ impl State {
     #[must_use]
     pub(crate) fn handler_ended(&mut self, id: InboundId, now: Timestamp) -> Option<Arc<Cancel>> {
         self.connection.release(now, id);
-        self.handlers.remove(&id)
+        let (cancel, size) = self.handlers.remove(&id)?;
+        self.working_bytes -= size;
+        Some(cancel)
+    }
+
+    /// How many calls of the peer are in work.
+    pub(crate) fn working(&self) -> usize {
+        self.handlers.len()
+    }
+
+    /// Counts what the connection holds: `outside` the core, and in it.
+    pub(super) fn measure(&self, outside: usize, turn: &mut Turn) {
+        if let Some(meter) = &self.meter {
+            let held = outside + self.working_bytes + self.connection.buffered_bytes();
+            turn.exceeded = meter.tell(held, self.working() > 0);
+        }
     }
 }
 
