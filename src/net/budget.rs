@@ -80,9 +80,9 @@ impl Budget {
         Meter { budget: self.clone(), account, number }
     }
 
-    /// Closes the connection that has to go, unless enough are already going. Not to be called under a connection's lock.
+    /// Closes connections until there is room. Not to be called under a connection's lock.
     pub(crate) fn relieve(&self) {
-        if let Some((shared, bytes)) = self.choose() {
+        while let Some((shared, bytes)) = self.choose() {
             tracing::warn!(
                 bytes,
                 limit = self.0.limit,
@@ -92,6 +92,7 @@ impl Budget {
         }
     }
 
+    /// The connection that has to go next, unless enough are already going.
     fn choose(&self) -> Option<(Arc<Shared>, usize)> {
         let accounts = self.accounts();
         let staying = || accounts.open.values().filter(|(account, _)| !account.is_going.load(Ordering::Relaxed));
@@ -102,6 +103,7 @@ impl Budget {
         let is_idle = |account: &Account| !account.is_working.load(Ordering::Relaxed) && held(account) >= WORTH_IT;
         let (account, shared) = staying().max_by_key(|(account, _)| (is_idle(account), held(account)))?;
         account.is_going.store(true, Ordering::Relaxed);
+        // An account is closed before its connection goes, or it is just about to be.
         Some((shared.upgrade()?, held(account)))
     }
 
@@ -125,18 +127,22 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Tells what the connection holds now. If that is more than before and too much, gives the budget, to be relieved without a lock.
-    pub(crate) fn tell(&self, bytes: usize, is_working: bool) -> Option<Budget> {
+    /// Tells what the connection holds now; whether that is more than before. Only the connection's driver tells.
+    pub(crate) fn tell(&self, bytes: usize, is_working: bool) -> bool {
         let Self { budget, account, .. } = self;
         account.is_working.store(is_working, Ordering::Relaxed);
         let before = account.bytes.swap(bytes, Ordering::Relaxed);
-        // Only the connection's own driver tells, so the two steps cannot mix with another's for the same account.
         if bytes > before {
             budget.0.used.fetch_add(bytes - before, Ordering::Relaxed);
         } else {
             budget.0.used.fetch_sub(before - bytes, Ordering::Relaxed);
         }
-        (bytes > before && budget.is_exceeded()).then(|| budget.clone())
+        bytes > before
+    }
+
+    /// The budget, if it is exceeded.
+    pub(crate) fn exceeded(&self) -> Option<Budget> {
+        self.budget.is_exceeded().then(|| self.budget.clone())
     }
 }
 

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future;
-use mcp_proto::{ErrorObject, Message};
 
 use super::hall::{Hall, Listening};
-use super::{Accepted, Address, Budget, ListenOptions, Listener};
+use super::{Accepted, Address, ListenOptions, Listener};
 use crate::Result;
 use crate::runtime::Spawn;
 use crate::server::{Lease, Server};
-use crate::stream::{BoxFuture, Handling, Inbound, Reply, Routers, Service, Shared, begin_server};
+use crate::stream::begin_server;
 
 /// How long to wait after an error of accepting that will not go away by itself, such as too many open files; twice as long each time.
 const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(1);
@@ -40,9 +39,8 @@ pub async fn listen<R: Spawn, L: Listener>(
     // Held as long as it listens, so that the hooks run once and not whenever the last client leaves.
     let lease = server.enter().await?;
     let hall = Arc::new(Hall::default());
-    let service: Arc<dyn Service> = Arc::new(Thrifty { service: server.service(), budget: options.budget.clone() });
     tracing::info!(%address, "listening");
-    let keeper = Keeper { runtime: runtime.clone(), hall: Hosting(Arc::clone(&hall)), server, service, options };
+    let keeper = Keeper { runtime: runtime.clone(), hall: Hosting(Arc::clone(&hall)), server, options };
     let listening = Listening::new(address, hall);
     runtime.spawn(keeper.keep(listener, lease));
     Ok(listening)
@@ -52,7 +50,6 @@ struct Keeper<R> {
     runtime: R,
     hall: Hosting,
     server: Server,
-    service: Arc<dyn Service>,
     options: ListenOptions,
 }
 
@@ -121,7 +118,7 @@ impl<R: Spawn> Keeper<R> {
         Wr: futures_io::AsyncWrite + Send + Unpin + 'static,
     {
         let Accepted { reader, writer, peer } = accepted;
-        let Self { runtime, server, service, options, .. } = self;
+        let Self { runtime, server, options, .. } = self;
         let hall = &self.hall.0;
         if hall.len() >= options.connections {
             tracing::warn!(?peer, limit = options.connections, "a client is turned away: too many are connected");
@@ -131,7 +128,7 @@ impl<R: Spawn> Keeper<R> {
             tracing::warn!(?peer, "a client is turned away: too much is buffered");
             return;
         }
-        let (shared, serving) = begin_server(runtime.clone(), reader, writer, None, server, Arc::clone(service));
+        let (shared, serving) = begin_server(runtime.clone(), reader, writer, None, server);
         let meter = options.budget.enter(&shared);
         shared.with(|state| state.meter = Some(meter));
         let guest = hall.enter(peer, shared);
@@ -163,33 +160,4 @@ fn is_of_one_client(error: &io::Error) -> bool {
             | NotConnected
             | TimedOut
     )
-}
-
-/// A service that takes on nothing new while too much is buffered.
-struct Thrifty {
-    service: Arc<dyn Service>,
-    budget: Budget,
-}
-
-impl Service for Thrifty {
-    fn handle(&self, shared: &Arc<Shared>, request: Inbound) -> Handling {
-        if self.budget.is_exceeded() {
-            let text = format!("{} was refused: this server buffers too much already", request.message.method());
-            let error = ErrorObject::internal(text).with_data(serde_json::json!({ "retryable": true }));
-            return Handling::Now(Err(error));
-        }
-        self.service.handle(shared, request)
-    }
-
-    fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {
-        self.service.answer(question)
-    }
-
-    fn routers(&self) -> &Routers {
-        self.service.routers()
-    }
-
-    fn notified(&self, shared: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>> {
-        self.service.notified(shared, message)
-    }
 }

@@ -234,7 +234,7 @@ where
             state.take_events(&mut turn);
             state.expire_waiting(now, &mut turn);
             let scanned = scanned.iter().map(Message::size).sum::<usize>();
-            state.measure(input.held() + scanned + output.len(), &mut turn);
+            state.measure(now, input.held() + scanned + output.len(), &mut turn);
             (state.closed.is_some(), state.connection.wants_input(), state.next_timeout())
         });
         // Reading may go on: that takes another turn, so that the reader is asked and knows whom to wake.

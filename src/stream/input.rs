@@ -78,8 +78,9 @@ impl Input {
         self.unread = 0..0;
     }
 
-    /// The bytes that are held.
+    /// The bytes that are held between two polls.
     pub(super) fn held(&self) -> usize {
-        self.buffer.len() + self.lines.buffered()
+        let buffer = if self.is_used_up() { 0 } else { self.buffer.len() };
+        buffer + self.lines.buffered()
     }
 }

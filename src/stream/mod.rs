@@ -58,8 +58,7 @@ where
     Wr: AsyncWrite + Unpin + Send,
 {
     let lease = server.enter().await?;
-    let service = server.service();
-    let (_, serving) = begin_server(runtime, reader, writer, hangup, &server, service);
+    let (_, serving) = begin_server(runtime, reader, writer, hangup, &server);
     let served = serving.await;
     lease.leave().await;
     served
@@ -72,14 +71,13 @@ pub(crate) fn begin_server<R, Rd, Wr>(
     writer: Wr,
     hangup: Option<BoxFuture<()>>,
     server: &Server,
-    service: Arc<dyn Service>,
 ) -> (Arc<Shared>, impl Future<Output = Result<()>> + Send + use<R, Rd, Wr>)
 where
     R: Spawn,
     Rd: AsyncRead + Unpin + Send,
     Wr: AsyncWrite + Unpin + Send,
 {
-    let config = server.config();
+    let (config, service) = (server.config(), server.service());
     let limits = config.limits.clone();
     let shared = share(&runtime, |now| Connection::server(config, Start::Handshake, now));
     let parts = Parts { runtime, shared: Arc::clone(&shared), service, limits, hangup, role: Role::Server };

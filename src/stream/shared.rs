@@ -11,9 +11,10 @@ use std::task::{Context, Poll, Waker};
 
 use mcp_proto::model::Progress;
 use mcp_proto::{
-    Change, CloseReason, Connection, Event, InboundId, Message, OutboundId, Peer, ProtocolVersion, RequestError,
-    RequestMeta, ResultKind, Timestamp,
+    Change, CloseReason, Connection, ErrorObject, Event, InboundId, Message, OutboundId, Peer, ProtocolVersion,
+    RequestError, RequestMeta, ResultKind, Timestamp,
 };
+use serde_json::json;
 
 use super::listeners::{Heard, Listeners};
 use super::questions::Questions;
@@ -307,12 +308,24 @@ impl State {
         self.handlers.len()
     }
 
-    /// Counts what the connection holds: `outside` the core, and in it.
-    pub(super) fn measure(&self, outside: usize, turn: &mut Turn) {
-        if let Some(meter) = &self.meter {
-            let held = outside + self.working_bytes + self.connection.buffered_bytes();
-            turn.exceeded = meter.tell(held, self.working() > 0);
+    /// Counts what the connection holds: `outside` the core, and in it. If that is too much, the requests of this turn are refused, and
+    /// if that does not help, somebody has to go.
+    pub(super) fn measure(&mut self, now: Timestamp, outside: usize, turn: &mut Turn) {
+        let Some(meter) = self.meter.take() else { return };
+        let held = |state: &Self| outside + state.working_bytes + state.connection.buffered_bytes();
+        let grew = meter.tell(held(self), self.working() > 0);
+        if meter.exceeded().is_some() && !turn.requests.is_empty() {
+            for request in std::mem::take(&mut turn.requests) {
+                let text = format!("{} was refused: this server holds too much already", request.message.method());
+                let error = ErrorObject::internal(text).with_data(json!({ "retryable": true }));
+                turn.ended.extend(self.answer(now, request.id, Err(error)));
+            }
+            // So that another turn sends the answers.
+            turn.resumed = true;
+            meter.tell(held(self), self.working() > 0);
         }
+        turn.exceeded = if grew { meter.exceeded() } else { None };
+        self.meter = Some(meter);
     }
 }
 
