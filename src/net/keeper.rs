@@ -16,6 +16,8 @@ use crate::stream::begin_server;
 
 /// How long to wait after an error of accepting that will not go away by itself, such as too many open files; twice as long each time.
 const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(1);
+/// How many clients may be lost in a row before that counts as an error that lasts.
+const LOST: u32 = 64;
 /// What flushing and closing may take once a connection is over: what the driver gives them, and a little.
 const CLOSING: Duration = Duration::from_secs(3);
 
@@ -64,7 +66,7 @@ impl Drop for Hosting {
 
 impl<R: Spawn> Keeper<R> {
     async fn keep<L: Listener>(self, mut listener: L, lease: Lease) {
-        let mut pause = *PAUSES.start();
+        let (mut pause, mut lost) = (*PAUSES.start(), 0);
         let grace = loop {
             let stop = async { Err(poll_fn(|cx| self.hall.0.poll_stop(None, cx)).await) };
             let came = match future::or(stop, async { Ok(listener.accept().await) }).await {
@@ -73,12 +75,18 @@ impl<R: Spawn> Keeper<R> {
             };
             match came {
                 Ok(accepted) => {
-                    pause = *PAUSES.start();
+                    (pause, lost) = (*PAUSES.start(), 0);
                     self.admit(accepted);
+                    // However many come, those who are in get their turn.
+                    future::yield_now().await;
                 }
                 // Whoever it was has left before it was let in.
-                Err(error) if is_of_one_client(&error) => tracing::debug!(%error, "a client was lost on its way in"),
+                Err(error) if is_of_one_client(&error) && lost < LOST => {
+                    tracing::debug!(%error, "a client was lost on its way in");
+                    lost += 1;
+                }
                 Err(error) => {
+                    lost = 0;
                     tracing::warn!(%error, ?pause, "clients cannot be accepted now");
                     let over = self.runtime.sleep_until(self.runtime.now() + pause);
                     let stop = poll_fn(|cx| self.hall.0.poll_stop(None, cx).map(|_| ()));

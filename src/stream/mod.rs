@@ -82,7 +82,8 @@ where
     let shared = share(&runtime, |now| Connection::server(config, Start::Handshake, now));
     let parts = Parts { runtime, shared: Arc::clone(&shared), service, limits, hangup, role: Role::Server };
     let place = server.tell(&shared);
-    let driver = Driver::new(parts, reader, writer);
+    // Boxed: a future that waits for another has room for it twice, and this one is large.
+    let driver = Box::pin(Driver::new(parts, reader, writer));
     let theirs = Arc::clone(&shared);
     let serving = async move {
         driver.await;
@@ -204,17 +205,21 @@ pub async fn pair<R: Spawn>(runtime: R, server: Server, client: ClientBuilder) -
     /// What either side may be ahead of the other.
     const BUFFER: usize = 64 * 1024;
 
-    // Told here, where somebody hears it.
-    server.check()?;
-    let (here, there) = crate::memory::duplex(BUFFER);
-    let (reader, writer) = there.into_split();
-    let serving = serve(runtime.clone(), reader, writer, None, server);
-    runtime.spawn(async move {
-        // Whatever ends the server ends the stream, and so the client, which has somebody to tell.
-        let _ = serving.await;
-    });
-    let (reader, writer) = here.into_split();
-    connect(runtime, reader, writer, None, client).await
+    // Boxed, as in `connect`.
+    Box::pin(async move {
+        // Told here, where somebody hears it.
+        server.check()?;
+        let (here, there) = crate::memory::duplex(BUFFER);
+        let (reader, writer) = there.into_split();
+        let serving = serve(runtime.clone(), reader, writer, None, server);
+        runtime.spawn(async move {
+            // Whatever ends the server ends the stream, and so the client, which has somebody to tell.
+            let _ = serving.await;
+        });
+        let (reader, writer) = here.into_split();
+        connect(runtime, reader, writer, None, client).await
+    })
+    .await
 }
 
 fn share<R: Spawn>(runtime: &R, connection: impl FnOnce(crate::Timestamp) -> Connection) -> Arc<Shared> {
