@@ -43,7 +43,7 @@ pub use server::{
     IntoTool, Item, Json, Lenient, LocalBus, Next, Node, Outcome, Partial, Prompt, PromptOutput, Resource,
     ResourceOutput, ResourceTemplate, Server, Session, Steps, Tool, ToolError, ToolHandler, ToolOutput, accepted,
 };
-pub use stream::{ResponseRouter, Routed};
+pub use stream::{Budget, ResponseRouter, Routed};
 
 /// The README's examples are compiled and run.
 #[cfg(doctest)]

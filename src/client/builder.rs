@@ -18,7 +18,7 @@ use super::callbacks::{
 };
 use super::request::{set_cap, set_idle};
 use super::{Asked, Caching, Client, listen};
-use crate::stream::{BoxFuture, ResponseRouter, Service};
+use crate::stream::{BoxFuture, Budget, ResponseRouter, Service};
 use crate::{Error, Result};
 
 /// Says who a client is, what its server may ask of it, and who hears what the server tells.
@@ -50,6 +50,7 @@ pub struct ClientBuilder {
     deadlines: Deadlines,
     log_level: Option<LoggingLevel>,
     caching: Option<Caching>,
+    budget: Budget,
     declare: Vec<Declare>,
     faults: Vec<String>,
 }
@@ -72,7 +73,7 @@ impl ClientBuilder {
         config.versions = ProtocolVersion::ALL.to_vec();
         let (callbacks, deadlines) = (Callbacks::default(), Deadlines::default());
         let (log_level, caching, declare, faults) = (None, None, Vec::new(), Vec::new());
-        Self { config, callbacks, deadlines, log_level, caching, declare, faults }
+        Self { config, callbacks, deadlines, log_level, caching, budget: Budget::process(), declare, faults }
     }
 
     /// The revisions that are acceptable, of one era or of both. With both, a server that does not know the question which it
@@ -165,6 +166,13 @@ impl ClientBuilder {
     /// Other bounds than the usual ones.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.config.limits);
+        self
+    }
+
+    /// The budget that bounds what it buffers together with the connections that share it: [that of the
+    /// process](Budget::process) unless set.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
         self
     }
 
@@ -349,8 +357,8 @@ impl ClientBuilder {
             return Err(Error::Definition(self.faults));
         }
         self.config.capabilities = self.declared();
-        let Self { config, callbacks, deadlines, log_level, caching, .. } = self;
-        Ok(Setup { config: Arc::new(config), callbacks: Arc::new(callbacks), deadlines, log_level, caching })
+        let Self { config, callbacks, deadlines, log_level, caching, budget, .. } = self;
+        Ok(Setup { config: Arc::new(config), callbacks: Arc::new(callbacks), deadlines, log_level, caching, budget })
     }
 }
 
@@ -367,6 +375,7 @@ pub(crate) struct Setup {
     pub(super) deadlines: Deadlines,
     pub(super) log_level: Option<LoggingLevel>,
     pub(super) caching: Option<Caching>,
+    pub(crate) budget: Budget,
 }
 
 impl Setup {

@@ -132,13 +132,11 @@ impl<R: Spawn> Keeper<R> {
             tracing::warn!(?peer, limit = options.connections, "a client is turned away: too many are connected");
             return;
         }
-        if options.budget.is_exceeded() {
+        if server.shared_budget().is_exceeded() {
             tracing::warn!(?peer, "a client is turned away: too much is buffered");
             return;
         }
         let (shared, serving) = begin_server(runtime.clone(), reader, writer, None, server);
-        let meter = options.budget.enter(&shared);
-        shared.with(|state| state.meter = Some(meter));
         let guest = hall.enter(peer, shared);
         runtime.spawn(async move {
             if let Err(error) = serving.await {

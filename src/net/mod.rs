@@ -11,7 +11,6 @@
 mod address;
 #[cfg(any(unix, windows))]
 mod bind;
-mod budget;
 mod connect;
 mod hall;
 mod keeper;
@@ -28,8 +27,6 @@ use std::net::SocketAddr;
 pub use self::address::Address;
 #[cfg(any(unix, windows))]
 pub use self::bind::Bind;
-pub use self::budget::Budget;
-pub(crate) use self::budget::Meter;
 pub use self::connect::connect_tcp;
 #[cfg(unix)]
 pub use self::connect::connect_unix;

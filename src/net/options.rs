@@ -1,19 +1,16 @@
 //! What a listener allows its clients.
 
-use super::Budget;
-
 /// The limits of a listener.
 ///
 /// ```
-/// use mcp::net::{Budget, ListenOptions};
+/// use mcp::net::ListenOptions;
 ///
-/// let options = ListenOptions::default().connections(100).budget(Budget::new(16 * 1024 * 1024));
+/// let options = ListenOptions::default().connections(100);
 /// # drop(options);
 /// ```
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
     pub(super) connections: usize,
-    pub(super) budget: Budget,
     #[cfg(unix)]
     pub(super) mode: u32,
 }
@@ -24,13 +21,6 @@ impl ListenOptions {
     #[must_use]
     pub fn connections(mut self, most: usize) -> Self {
         self.connections = most;
-        self
-    }
-
-    /// What all clients together may make this process buffer. By default it is [`Budget::of_this_process`].
-    #[must_use]
-    pub fn budget(mut self, budget: Budget) -> Self {
-        self.budget = budget;
         self
     }
 
@@ -47,7 +37,6 @@ impl Default for ListenOptions {
     fn default() -> Self {
         Self {
             connections: 4096,
-            budget: Budget::of_this_process(),
             #[cfg(unix)]
             mode: 0o600,
         }

@@ -56,7 +56,7 @@ use self::serving::Serving;
 pub use self::session::Session;
 pub use self::tool::{IntoTool, Tool, ToolHandler};
 pub use self::update::{Edit, Item};
-use crate::stream::{ResponseRouter, Routers, Service, Shared};
+use crate::stream::{Budget, ResponseRouter, Routers, Service, Shared};
 use crate::{Error, Result};
 
 /// What a server offers. A cheap handle: clones share it, and one may serve any number of connections.
@@ -101,6 +101,7 @@ struct Live {
     /// How what is known in the middle of a request travels through the client's hands.
     carrier: Carrier,
     routers: Routers,
+    budget: Budget,
     hub: Arc<Hub>,
 }
 
@@ -113,6 +114,7 @@ impl Clone for Live {
             life: self.life.fork(),
             carrier: self.carrier.clone(),
             routers: self.routers.clone(),
+            budget: self.budget.clone(),
             hub: Hub::new(self.hub.bus()),
         }
     }
@@ -151,6 +153,7 @@ impl Server {
                 life: Life::default(),
                 carrier: Carrier::default(),
                 routers: Routers::default(),
+                budget: Budget::process(),
                 hub: Hub::new(None),
             }),
         }
@@ -414,6 +417,13 @@ impl Server {
         self.configure(|config| change(&mut config.limits))
     }
 
+    /// The budget that bounds what all its connections buffer together: [that of the process](Budget::process) unless set.
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.live_mut().budget = budget;
+        self
+    }
+
     fn configure(self, change: impl FnOnce(&mut ServerConfig)) -> Self {
         self.define(|definition| change(definition.config_mut()))
     }
@@ -512,6 +522,11 @@ impl Server {
 
     pub(crate) fn service(&self) -> Arc<dyn Service> {
         Arc::new(Serving { live: Arc::clone(&self.live) })
+    }
+
+    /// The budget in force: listeners ask it whether to take another connection.
+    pub(crate) fn shared_budget(&self) -> &Budget {
+        &self.live.budget
     }
 
     fn states(&self) -> &Arc<States> {

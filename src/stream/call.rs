@@ -14,7 +14,7 @@ use mcp_proto::{
 };
 
 use super::listeners::Key;
-use super::shared::{Shared, Waiter};
+use super::shared::{Come, Shared, Waiter};
 use crate::{Error, Result};
 
 /// Called with each progress notification of a call, in order and before its result, by the task that awaits the call.
@@ -112,7 +112,7 @@ impl Call {
         let listener = self.listener;
         let sent = self.shared.command(|state, now| match state.connection.request(now, body, options) {
             Ok(id) => {
-                state.waiters.insert(id, Waiter { waker: waker.take(), ..Waiter::default() });
+                state.waiters.insert(id, Waiter::new(waker.take()));
                 if let Some(listener) = listener {
                     state.listeners.hear_on(listener, id);
                 }
@@ -158,16 +158,8 @@ impl Future for Call {
             }
         };
         let waker = cx.waker().clone();
-        let (progress, result, replaced) = this.shared.with(|state| {
-            let Some(waiter) = state.waiters.get_mut(&id) else { return Default::default() };
-            let progress = std::mem::take(&mut waiter.progress);
-            let result = waiter.result.take();
-            let replaced = waiter.waker.replace(waker);
-            // Forgotten under the same lock: its waker, replaced above, is dropped outside.
-            let waiter = if result.is_some() { state.waiters.remove(&id) } else { None };
-            (progress, result, (replaced, waiter))
-        });
-        drop(replaced);
+        let Come { progress, result, dropped } = this.shared.with(|state| state.take_come(id, waker));
+        drop(dropped);
         if result.is_none() {
             // Before the callback, which may panic: then the drop still finds what to cancel.
             this.step = Step::Open(id);
@@ -197,7 +189,7 @@ impl Drop for Call {
         if let Step::Open(id) = self.step {
             let waiter = self.shared.command(|state, now| {
                 state.connection.cancel(now, id, "the caller does not want it any more");
-                state.waiters.remove(&id)
+                state.forget_waiter(id)
             });
             drop(waiter);
         }

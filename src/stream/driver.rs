@@ -24,7 +24,8 @@ use std::time::Duration;
 use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::{InboundId, Limits, Message, Origin, Timestamp};
 
-use super::handling::{BoxFuture, Handling, Reply, Service, Work, contain};
+use super::budget::{Account, Load, refused};
+use super::handling::{BoxFuture, Handling, Reply, Service, Work, contain, size};
 use super::input::Input;
 use super::notifications::Notifications;
 use super::shared::{Inbound, Shared, Turn};
@@ -45,6 +46,7 @@ pub(crate) struct Parts<R> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) service: Arc<dyn Service>,
     pub(crate) limits: Limits,
+    pub(crate) account: Account,
     /// Ready when the peer is gone although the output still takes bytes; asked once the input has ended.
     pub(crate) hangup: Option<BoxFuture<()>>,
     pub(crate) role: Role,
@@ -105,6 +107,7 @@ where
         for _ in 0..TURNS {
             let mut busy = this.read(cx);
             let (turn, closed, deadline) = this.exchange();
+            this.account(turn.load);
             busy |= this.dispatch(turn, cx);
             busy |= this.write(cx);
             if closed && this.end(cx) {
@@ -113,9 +116,11 @@ where
             busy |= this.watch_hangup(cx);
             busy |= this.arm([deadline, this.linger].into_iter().flatten().min(), cx);
             if !busy {
+                this.parts.account.relieve();
                 return Poll::Pending;
             }
         }
+        this.parts.account.relieve();
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -194,7 +199,7 @@ where
     fn exchange(&mut self) -> (Turn, bool, Option<Timestamp>) {
         let mut turn = Turn::default();
         let now = self.parts.runtime.now();
-        let Self { parts, replies, scanned, eof, output, written, writer, input, .. } = self;
+        let Self { parts, replies, scanned, eof, output, written, writer, .. } = self;
         let held_back = !scanned.is_empty();
         let (closed, wants_input, deadline) = parts.shared.with(|state| {
             while !state.connection.is_output_full()
@@ -233,8 +238,7 @@ where
             }
             state.take_events(&mut turn);
             state.expire_waiting(now, &mut turn);
-            let scanned = scanned.iter().map(Message::size).sum::<usize>();
-            state.measure(now, input.held() + scanned + output.len(), &mut turn);
+            turn.load = state.load();
             (state.closed.is_some(), state.connection.wants_input(), state.next_timeout())
         });
         // Reading may go on: that takes another turn, so that the reader is asked and knows whom to wake.
@@ -243,6 +247,7 @@ where
         if closed {
             // Whatever still comes is read past, not scanned into a connection that is over.
             self.scanned.clear();
+            self.input = Input::new(0);
         }
         (turn, closed, deadline)
     }
@@ -255,9 +260,6 @@ where
         }
         for remark in turn.remarks {
             tracing::debug!(?remark, "the peer did something odd");
-        }
-        if let Some(budget) = turn.exceeded {
-            budget.relieve();
         }
         let Parts { runtime, shared, service, .. } = &self.parts;
         for questions in turn.questions {
@@ -275,6 +277,9 @@ where
     fn start(&mut self, request: Inbound, in_place: bool, cx: &mut Context<'_>) {
         let Parts { runtime, shared, service, .. } = &self.parts;
         let (id, cancel) = (request.id, Arc::clone(&request.cancel));
+        if self.parts.account.is_exceeded() {
+            return self.replies.push_back((id, Err(refused(&request.message))));
+        }
         // Decoding arguments and calling the handler is user code as well.
         let handling = contain(|| service.handle(shared, request)).unwrap_or_else(|error| Handling::Now(Err(error)));
         match handling {
@@ -292,6 +297,14 @@ where
                 runtime.spawn_blocking(Box::new(move || futures_lite::future::block_on(work)));
             }
         }
+    }
+
+    /// Tells the budget what the connection holds: `load`, and what is here.
+    fn account(&self, load: Load) {
+        let scanned = self.scanned.iter().map(Message::size).sum::<usize>();
+        let replies = self.replies.iter().map(|(_, reply)| size(reply)).sum::<usize>();
+        let here = self.input.held() + self.output.len() + self.notifications.bytes();
+        self.parts.account.set(Load { bytes: load.bytes + scanned + replies + here, ..load });
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
@@ -399,7 +412,6 @@ impl<Rd, Wr, R: Spawn> Drop for Driver<Rd, Wr, R> {
         self.parts.shared.with(|state| {
             state.connection.handle_broken(now, "its driver was dropped");
             state.output_closed = true;
-            state.meter = None;
             state.take_events(&mut turn);
             turn.wakers.extend(std::mem::take(&mut state.watchers).into_values());
         });

@@ -75,6 +75,15 @@ impl State {
     }
 }
 
+/// Bytes of memory that an answer holds, roughly.
+pub(super) fn size(reply: &Reply) -> usize {
+    match reply {
+        Ok(Answer::Result { body, .. }) => body.size(),
+        Ok(Answer::Question(_) | Answer::Grant(_)) => size_of::<Reply>(),
+        Err(error) => error.message.len(),
+    }
+}
+
 /// A handler at work on one request: contains its panic, ends with its cancellation, and sends its answer.
 pub(crate) struct Work {
     id: InboundId,
@@ -119,16 +128,19 @@ impl Future for Work {
             drop(this.shared.command(|state, now| state.handler_ended(this.id, now)));
             return Poll::Ready(());
         }
-        let reply = match this.reply.take() {
-            Some(reply) => reply,
+        let (reply, waited) = match this.reply.take() {
+            Some(reply) => (reply, true),
             None => match this.poll_handler(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(reply) => reply,
+                Poll::Ready(reply) => (reply, false),
             },
         };
         let waker = cx.waker().clone();
         let refused = this.shared.command(|state, now| {
             if state.connection.is_output_full() && !this.cancel.is_cancelled() {
+                if !waited {
+                    state.hold_reply(this.id, size(&reply));
+                }
                 return Err((reply, state.wait_for_room(None, waker)));
             }
             Ok((state.answer(now, this.id, reply), waker))

@@ -1,5 +1,6 @@
 //! Connections over byte streams: one driver, generic over the stream and the runtime, for servers and clients alike.
 
+mod budget;
 mod call;
 mod driver;
 mod handling;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::{CloseReason, Connection, Start};
 
+pub use self::budget::Budget;
 pub(crate) use self::call::{Answered, Call, OnProgress, Sent, notify, reserve_id};
 use self::driver::{Driver, Parts, Role};
 pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service, contain};
@@ -80,7 +82,8 @@ where
     let (config, service) = (server.config(), server.service());
     let limits = config.limits.clone();
     let shared = share(&runtime, |now| Connection::server(config, Start::Handshake, now));
-    let parts = Parts { runtime, shared: Arc::clone(&shared), service, limits, hangup, role: Role::Server };
+    let account = server.shared_budget().open(&shared);
+    let parts = Parts { runtime, shared: Arc::clone(&shared), service, limits, account, hangup, role: Role::Server };
     let place = server.tell(&shared);
     // Boxed: a future that waits for another has room for it twice, and this one is large.
     let driver = Box::pin(Driver::new(parts, reader, writer));
@@ -150,7 +153,8 @@ where
     let shared = share(runtime, |now| Connection::client(config, now));
     let client = Client::new(Arc::clone(&shared), child, &setup);
     let service = setup.service(&client);
-    let parts = Parts { runtime: runtime.clone(), shared, service, limits, hangup: None, role: Role::Client };
+    let account = setup.budget.open(&shared);
+    let parts = Parts { runtime: runtime.clone(), shared, service, limits, account, hangup: None, role: Role::Client };
     runtime.spawn(Driver::new(parts, reader, writer));
     Ok((client, setup))
 }

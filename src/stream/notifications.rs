@@ -11,6 +11,8 @@ use crate::runtime::Spawn;
 
 /// Notifications that wait for a slow handler; then the oldest goes.
 const MOST: usize = 1024;
+/// Bytes of them; likewise. A single one may be larger.
+const MOST_BYTES: usize = 8 << 20;
 
 /// The queue of one connection.
 #[derive(Default)]
@@ -18,8 +20,29 @@ pub(super) struct Notifications(Arc<Mutex<Queue>>);
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<BoxFuture<()>>,
+    waiting: VecDeque<Waiting>,
+    /// What they hold, and what the one at work holds.
+    bytes: usize,
     at_work: bool,
+}
+
+struct Waiting {
+    handling: BoxFuture<()>,
+    bytes: usize,
+}
+
+impl Queue {
+    /// Makes room for one more; what has to go is to be dropped outside the lock.
+    fn make_room(&mut self, bytes: usize) -> Vec<Waiting> {
+        let mut dropped = Vec::new();
+        while (self.waiting.len() >= MOST || self.bytes + bytes > MOST_BYTES)
+            && let Some(oldest) = self.waiting.pop_front()
+        {
+            self.bytes -= oldest.bytes;
+            dropped.push(oldest);
+        }
+        dropped
+    }
 }
 
 impl Notifications {
@@ -32,15 +55,17 @@ impl Notifications {
         messages: Vec<Message>,
     ) {
         for message in messages {
+            let bytes = message.size();
             let Ok(Some(handling)) = contain(|| service.notified(shared, message)) else { continue };
             let (dropped, idle) = {
                 let mut queue = lock(&self.0);
-                let dropped = if queue.waiting.len() >= MOST { queue.waiting.pop_front() } else { None };
-                queue.waiting.push_back(handling);
+                let dropped = queue.make_room(bytes);
+                queue.waiting.push_back(Waiting { handling, bytes });
+                queue.bytes += bytes;
                 (dropped, !std::mem::replace(&mut queue.at_work, true))
             };
-            if let Some(dropped) = dropped {
-                drop_contained(dropped);
+            for dropped in dropped {
+                drop_contained(dropped.handling);
                 tracing::warn!("a notification was dropped: its handler does not keep up");
             }
             if idle {
@@ -48,18 +73,26 @@ impl Notifications {
             }
         }
     }
+
+    /// What those hold that are not handled yet.
+    pub(super) fn bytes(&self) -> usize {
+        lock(&self.0).bytes
+    }
 }
 
 async fn work(queue: Arc<Mutex<Queue>>) {
+    let mut done = 0;
     loop {
         let next = {
             let mut queue = lock(&queue);
+            queue.bytes -= done;
             let next = queue.waiting.pop_front();
             queue.at_work = next.is_some();
             next
         };
-        let Some(handling) = next else { return };
+        let Some(Waiting { handling, bytes }) = next else { return };
         handle_contained(handling).await;
+        done = bytes;
     }
 }
 

@@ -11,15 +11,14 @@ use std::task::{Context, Poll, Waker};
 
 use mcp_proto::model::Progress;
 use mcp_proto::{
-    Change, CloseReason, Connection, ErrorObject, Event, InboundId, Message, OutboundId, Peer, ProtocolVersion,
-    RequestError, RequestMeta, ResultKind, Timestamp,
+    Change, CloseReason, Connection, Event, InboundId, Message, OutboundId, Peer, ProtocolVersion, RequestError,
+    RequestMeta, ResultKind, Timestamp,
 };
-use serde_json::json;
 
+use super::budget::{Busy, Load};
 use super::listeners::{Heard, Listeners};
 use super::questions::Questions;
 use crate::client::Kept;
-use crate::net::{Budget, Meter};
 
 /// Shared by the driver and every handle of one connection.
 pub(crate) struct Shared {
@@ -32,15 +31,17 @@ pub(crate) struct State {
     pub(crate) connection: Connection,
     /// Who waits for the end of which call of ours.
     pub(crate) waiters: BTreeMap<OutboundId, Waiter>,
-    /// The handlers at work, so that they can be told that their request was cancelled, and the sizes of their requests.
-    handlers: BTreeMap<InboundId, (Arc<Cancel>, usize)>,
+    /// The handlers at work, so that they can be told that their request was cancelled.
+    handlers: BTreeMap<InboundId, AtWork>,
     /// Who waits for room in a queue, and until when; without an end it is the connection that gives up.
     waiting: Vec<(Option<Timestamp>, Waker)>,
     /// Who waits for the handshake, or for the end, each under a number of its own.
     pub(crate) watchers: BTreeMap<u64, Waker>,
     next_watcher: u64,
     /// Our calls whose questions are being answered, so that whoever answers can be told that they are over.
-    asked: BTreeMap<OutboundId, Arc<Cancel>>,
+    asked: BTreeMap<OutboundId, AtWork>,
+    /// Bytes of what has left the connection's queues and is still at handlers and callers.
+    held: usize,
     /// Who hears what has changed on the server.
     pub(crate) listeners: Listeners,
     /// What the client tells its own callbacks, in order with what the server tells.
@@ -55,10 +56,6 @@ pub(crate) struct State {
     pub(crate) output_closed: bool,
     /// Woken by whoever changes the connection.
     pub(crate) driver: Option<Waker>,
-    /// Where the bytes are counted that this connection holds, if they are.
-    pub(crate) meter: Option<Meter>,
-    /// The size of the requests in `handlers`.
-    working_bytes: usize,
     /// How many calls of the peer were in work when the connection ended.
     pub(crate) cut: usize,
 }
@@ -76,6 +73,30 @@ pub(crate) struct Waiter {
     pub(crate) waker: Option<Waker>,
     pub(crate) progress: VecDeque<Progress>,
     pub(crate) result: Option<Result<(ResultKind, Message), RequestError>>,
+    /// What these two hold.
+    bytes: usize,
+}
+
+impl Waiter {
+    pub(crate) fn new(waker: Option<Waker>) -> Self {
+        Self { waker, ..Self::default() }
+    }
+}
+
+/// What somebody is at work on, and how to tell them that it is over.
+struct AtWork {
+    cancel: Arc<Cancel>,
+    /// What it holds.
+    bytes: usize,
+}
+
+/// What has come for a call since its caller last looked.
+#[derive(Default)]
+pub(crate) struct Come {
+    pub(crate) progress: VecDeque<Progress>,
+    pub(crate) result: Option<Result<(ResultKind, Message), RequestError>>,
+    /// To be dropped outside the lock.
+    pub(crate) dropped: (Option<Waker>, Option<Waiter>),
 }
 
 /// Progress kept for a caller that does not look; after that only the latest counts.
@@ -94,8 +115,8 @@ pub(crate) struct Turn {
     pub(crate) remarks: Vec<Event>,
     /// What may hold wakers, to be dropped.
     pub(crate) ended: Vec<Arc<Cancel>>,
-    /// All connections together hold too much, and this one has just made it more.
-    pub(crate) exceeded: Option<Budget>,
+    /// What the connection and its handlers hold in memory.
+    pub(crate) load: Load,
 }
 
 /// A request for the application.
@@ -116,6 +137,7 @@ impl Shared {
             watchers: BTreeMap::new(),
             next_watcher: 0,
             asked: BTreeMap::new(),
+            held: 0,
             listeners: Listeners::default(),
             own_notifications: Vec::new(),
             kept: None,
@@ -124,8 +146,6 @@ impl Shared {
             died_of_probe: false,
             output_closed: false,
             driver: None,
-            meter: None,
-            working_bytes: 0,
             cut: 0,
         };
         Arc::new(Self { state: Mutex::new(state), clock: Box::new(clock) })
@@ -183,14 +203,15 @@ impl State {
                 }
                 Event::Request { id, message, meta } => {
                     let cancel = Arc::new(Cancel::default());
-                    self.working_bytes += message.size();
-                    self.handlers.insert(id, (Arc::clone(&cancel), message.size()));
+                    let bytes = message.size();
+                    self.held += bytes;
+                    self.handlers.insert(id, AtWork { cancel: Arc::clone(&cancel), bytes });
                     turn.requests.push(Inbound { id, message, meta, cancel });
                 }
                 Event::Cancelled { id, .. } => {
-                    if let Some((cancel, _)) = self.handlers.get(&id) {
+                    if let Some(work) = self.handlers.get(&id) {
                         cut += 1;
-                        turn.wakers.append(&mut cancel.cancel());
+                        turn.wakers.append(&mut work.cancel.cancel());
                     }
                 }
                 Event::Notification { related, message } => {
@@ -204,24 +225,35 @@ impl State {
                 }
                 Event::InputRequired { id, requests } => {
                     let over = Arc::new(Cancel::default());
-                    turn.ended.extend(self.asked.insert(id, Arc::clone(&over)));
+                    let bytes = requests.values().map(Message::size).sum();
+                    turn.ended.extend(self.answered(id));
+                    self.held += bytes;
+                    self.asked.insert(id, AtWork { cancel: Arc::clone(&over), bytes });
                     turn.questions.push(Questions { call: id, requests, over });
                 }
                 Event::Progress { id, progress } => {
                     if let Some(waiter) = self.waiters.get_mut(&id) {
-                        if waiter.progress.len() >= PROGRESS_KEPT {
-                            waiter.progress.pop_back();
-                        }
+                        let size = |progress: Option<&Progress>| {
+                            progress.map_or(0, |it| it.message.as_ref().map_or(0, String::len))
+                        };
+                        let replaced =
+                            if waiter.progress.len() >= PROGRESS_KEPT { waiter.progress.pop_back() } else { None };
+                        let (more, less) = (size(Some(&progress)), size(replaced.as_ref()));
+                        waiter.bytes = waiter.bytes + more - less;
+                        self.held = self.held + more - less;
                         waiter.progress.push_back(progress);
                         turn.wakers.extend(waiter.waker.take());
                     }
                 }
                 Event::Response { id, result } => {
-                    if let Some(over) = self.asked.remove(&id) {
+                    if let Some(over) = self.answered(id) {
                         turn.wakers.append(&mut over.cancel());
                         turn.ended.push(over);
                     }
                     if let Some(waiter) = self.waiters.get_mut(&id) {
+                        let bytes = result.as_ref().map_or(0, |(_, message)| message.size());
+                        waiter.bytes += bytes;
+                        self.held += bytes;
                         waiter.result = Some(result);
                         turn.wakers.extend(waiter.waker.take());
                     }
@@ -270,7 +302,43 @@ impl State {
     /// The questions of a call are answered, or its answering was given up. As with `handler_ended`.
     #[must_use]
     pub(super) fn answered(&mut self, call: OutboundId) -> Option<Arc<Cancel>> {
-        self.asked.remove(&call)
+        let work = self.asked.remove(&call)?;
+        self.held -= work.bytes;
+        Some(work.cancel)
+    }
+
+    /// Takes what has come for a call: progress, and the result if it is there, with which its waiter goes. What the waiter held
+    /// is to be dropped outside the lock.
+    pub(crate) fn take_come(&mut self, id: OutboundId, waker: Waker) -> Come {
+        let Some(waiter) = self.waiters.get_mut(&id) else { return Come::default() };
+        self.held -= std::mem::take(&mut waiter.bytes);
+        let progress = std::mem::take(&mut waiter.progress);
+        let result = waiter.result.take();
+        let replaced = waiter.waker.replace(waker);
+        let waiter = if result.is_some() { self.waiters.remove(&id) } else { None };
+        Come { progress, result, dropped: (replaced, waiter) }
+    }
+
+    /// Forgets who waited for a call. As above.
+    #[must_use]
+    pub(crate) fn forget_waiter(&mut self, id: OutboundId) -> Option<Waiter> {
+        let waiter = self.waiters.remove(&id)?;
+        self.held -= waiter.bytes;
+        Some(waiter)
+    }
+
+    /// The answer of a handler waits for room, and so holds this much more.
+    pub(crate) fn hold_reply(&mut self, id: InboundId, bytes: usize) {
+        if let Some(work) = self.handlers.get_mut(&id) {
+            work.bytes += bytes;
+            self.held += bytes;
+        }
+    }
+
+    /// What the connection holds, and what of it has gone to handlers and callers.
+    pub(crate) fn load(&self) -> Load {
+        let is_idle = self.handlers.is_empty() && self.waiters.is_empty();
+        Load { bytes: self.connection.buffered_bytes() + self.held, busy: if is_idle { Busy::No } else { Busy::Yes } }
     }
 
     /// When the driver has to look again: for the connection, or because somebody has waited long enough for room.
@@ -298,34 +366,14 @@ impl State {
     #[must_use]
     pub(crate) fn handler_ended(&mut self, id: InboundId, now: Timestamp) -> Option<Arc<Cancel>> {
         self.connection.release(now, id);
-        let (cancel, size) = self.handlers.remove(&id)?;
-        self.working_bytes -= size;
-        Some(cancel)
+        let work = self.handlers.remove(&id)?;
+        self.held -= work.bytes;
+        Some(work.cancel)
     }
 
     /// How many calls of the peer are in work.
     pub(crate) fn working(&self) -> usize {
         self.handlers.len()
-    }
-
-    /// Counts what the connection holds: `outside` the core, and in it. If that is too much, the requests of this turn are refused, and
-    /// if that does not help, somebody has to go.
-    pub(super) fn measure(&mut self, now: Timestamp, outside: usize, turn: &mut Turn) {
-        let Some(meter) = self.meter.take() else { return };
-        let held = |state: &Self| outside + state.working_bytes + state.connection.buffered_bytes();
-        let grew = meter.tell(held(self), self.working() > 0);
-        if meter.exceeded().is_some() && !turn.requests.is_empty() {
-            for request in std::mem::take(&mut turn.requests) {
-                let text = format!("{} was refused: this server holds too much already", request.message.method());
-                let error = ErrorObject::internal(text).with_data(json!({ "retryable": true }));
-                turn.ended.extend(self.answer(now, request.id, Err(error)));
-            }
-            // So that another turn sends the answers.
-            turn.resumed = true;
-            meter.tell(held(self), self.working() > 0);
-        }
-        turn.exceeded = if grew { meter.exceeded() } else { None };
-        self.meter = Some(meter);
     }
 }
 

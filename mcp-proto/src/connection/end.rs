@@ -10,10 +10,18 @@ use super::lifecycle::Phase;
 use super::subscription::Changes;
 use super::timer::{Timer, Timers};
 use super::{Connection, Side};
+use crate::Timestamp;
 use crate::jsonrpc::{ErrorObject, Message};
 use crate::line::LineBuffer;
 
 impl Connection {
+    /// An input: this side holds too much in memory, over all its connections, and has chosen this one to go. Everything open
+    /// ends at once, with [`CloseReason::Overloaded`].
+    pub fn handle_overload(&mut self, now: Timestamp) {
+        self.advance(now);
+        self.die(CloseReason::Overloaded);
+    }
+
     /// The peer's output has ended. See `handle_eof`.
     pub(super) fn on_eof(&mut self) {
         if let Some(line) = self.lines.finish() {

@@ -20,6 +20,8 @@ pub enum CloseReason {
     Broken(String),
     /// The peer does not read: our output stayed over its limit.
     NotReading,
+    /// All connections together held too much in memory, and this one had to go.
+    Overloaded,
     /// The peer broke more rules than `Limits::strikes` allows.
     Misbehaved,
     /// The server did not answer `initialize` in time.
@@ -37,6 +39,7 @@ impl fmt::Display for CloseReason {
             Self::LocallyClosed => f.write_str("the connection was closed on this side"),
             Self::Broken(cause) => write!(f, "the transport failed: {cause}"),
             Self::NotReading => f.write_str("the peer does not read what is sent to it"),
+            Self::Overloaded => f.write_str("all connections together held too much in memory, and this one had to go"),
             Self::Misbehaved => f.write_str("the peer broke the rules of the protocol too often"),
             Self::HandshakeTimedOut(after) => write!(f, "the server did not answer initialize within {after:?}"),
             Self::HandshakeRefused(error) => write!(f, "the server refused initialize: {error}"),

@@ -172,6 +172,11 @@ impl Body {
         self.method.is_empty().then(|| self.as_input_response())
     }
 
+    /// Bytes of memory that it holds.
+    pub fn size(&self) -> usize {
+        self.open.capacity() + size_of::<Self>()
+    }
+
     pub(crate) fn level(&self) -> Option<LoggingLevel> {
         self.level
     }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::each::{Adapter, join, on_each, on_each_runtime, soon};
 use common::{BOUND, call};
-use mcp::net::{Bind, Budget, ListenOptions, Listening};
-use mcp::{Client, ClientBuilder, Context, Era, Server, Tool};
+use mcp::net::{Bind, ListenOptions, Listening};
+use mcp::{Budget, Client, ClientBuilder, Context, Era, Server, Tool};
 use serde_json::{Value, json};
 
 /// A server with a tool that answers at once, and one that answers when the test lets it.
@@ -372,8 +372,8 @@ fn what_idle_clients_make_the_server_hold_is_bounded() {
     on_each_runtime(async |on| {
         let budget = Budget::new(512 * 1024);
         let gate = Gate::new();
-        let options = ListenOptions::default().budget(budget.clone());
-        let listening = on.listen_tcp(server(&gate), options).await.expect("a port");
+        let server = server(&gate).budget(budget.clone());
+        let listening = on.listen_tcp(server, ListenOptions::default()).await.expect("a port");
         let address = tcp(&listening);
         let good = on.connect_tcp(address, builder()).await.expect("a client");
         let mut waiting = Box::pin(good.call_tool("wait", ()).into_future());
@@ -419,8 +419,8 @@ fn a_request_that_would_be_too_much_is_refused() {
     on_each_runtime(async |on| {
         let budget = Budget::new(45 * 1024);
         let gate = Gate::new();
-        let options = ListenOptions::default().budget(budget.clone());
-        let listening = on.listen_tcp(server(&gate), options).await.expect("a port");
+        let server = server(&gate).budget(budget.clone());
+        let listening = on.listen_tcp(server, ListenOptions::default()).await.expect("a port");
         let one = on.connect_tcp(tcp(&listening), builder()).await.expect("a client");
         let other = on.connect_tcp(tcp(&listening), builder()).await.expect("a client");
         let filling = |kib: usize| json!({ "filling": "x".repeat(kib * 1024) });
