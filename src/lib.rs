@@ -29,7 +29,7 @@ pub mod stream;
 
 pub use client::{
     Asked, Caching, Callback, CallbackOutput, Changes, Client, ClientBuilder, ClientGroup, Ended, GroupError, Grouped,
-    List, Listen, NoParams, Notification, Page, Pending, Request, Started, TaskState, Watch,
+    List, Listen, NoParams, Notification, Page, Pending, Request, Restart, Restarted, Started, TaskState, Watch,
 };
 pub use error::{Error, Result};
 pub use mcp_proto::model;

@@ -232,7 +232,5 @@ impl Drop for Account {
 pub(super) fn refused(request: &Message) -> ErrorObject {
     let asked = request.method();
     let text = format!("{asked:.100} was refused: all connections together hold too much in memory; try again later");
-    let mut error = ErrorObject::internal(text);
-    error.data = Some(serde_json::json!({ "retryable": true }));
-    error
+    ErrorObject::internal(text).with_data(serde_json::json!({ "retryable": true }))
 }

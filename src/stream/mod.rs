@@ -5,6 +5,7 @@ mod call;
 mod driver;
 mod handling;
 mod input;
+mod link;
 mod listeners;
 mod notifications;
 mod questions;
@@ -25,12 +26,14 @@ use mcp_proto::{CloseReason, Connection, Start};
 pub use self::budget::Budget;
 pub(crate) use self::call::{Answered, Call, OnProgress, Sent, notify, reserve_id};
 use self::driver::{Driver, Parts, Role};
-pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service, contain};
+pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service, contain, handle_contained};
+pub(crate) use self::link::{Lesson, Link, NotRestarted, Succession};
 pub(crate) use self::listeners::{Key, Sink};
 pub(crate) use self::routing::Routers;
 pub use self::routing::{ResponseRouter, Routed};
 pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared, State};
 use crate::client::{Client, ClientBuilder, Setup};
+pub use crate::client::{connect_restarting, spawn_restarting};
 use crate::process::{Child, Command};
 use crate::runtime::Spawn;
 use crate::server::Server;
@@ -122,44 +125,82 @@ where
 {
     // Boxed, since what it makes of the builder is large and callers hold this future.
     Box::pin(async move {
-        let (client, setup) = start(&runtime, reader, writer, child, client)?;
+        let setup = client.into_setup()?;
+        let opened = Opened { reader, writer, child };
         // A drop of this future closes the connection and ends the child.
-        client.ready().await?;
-        setup.ask_for_logs(&client).await;
-        if let Some(listening) = setup.listening(&client) {
-            runtime.spawn(listening);
-        }
+        let client = open(&runtime, opened, &setup, Link::One).await?;
+        setup.settle(&runtime, &client).await;
         Ok(client)
     })
     .await
 }
 
-/// Starts the driver of a client's connection.
-fn start<R, Rd, Wr>(
+/// A connection to a server, opened and not used yet, and the process at its other end, if there is one.
+pub(crate) struct Opened<Rd, Wr> {
+    pub(crate) reader: Rd,
+    pub(crate) writer: Wr,
+    pub(crate) child: Option<Child>,
+}
+
+/// Makes an opened connection a client's first, and waits for the handshake.
+pub(crate) async fn open<R, Rd, Wr>(
     runtime: &R,
-    reader: Rd,
-    writer: Wr,
-    child: Option<Child>,
-    client: ClientBuilder,
-) -> Result<(Client, Setup)>
+    opened: Opened<Rd, Wr>,
+    setup: &Setup,
+    link: fn(Arc<Shared>, Option<Child>) -> Link,
+) -> Result<Client>
 where
     R: Spawn,
     Rd: AsyncRead + Unpin + Send + 'static,
     Wr: AsyncWrite + Unpin + Send + 'static,
 {
-    let setup = client.into_setup()?;
-    let config = Arc::clone(&setup.config);
-    let limits = config.limits.clone();
-    let shared = share(runtime, |now| Connection::client(config, now));
-    let client = Client::new(Arc::clone(&shared), child, &setup);
-    let service = setup.service(&client);
-    let account = setup.budget.open(&shared);
-    let parts = Parts { runtime: runtime.clone(), shared, service, limits, account, hangup: None, role: Role::Client };
-    runtime.spawn(Driver::new(parts, reader, writer));
-    Ok((client, setup))
+    let shared = share_client(runtime, setup);
+    let client = Client::new(link(Arc::clone(&shared), opened.child.clone()), setup);
+    let child = opened.child.clone();
+    drive(runtime, opened, &shared, setup, &client);
+    ready(&shared, child).await?;
+    Ok(client)
 }
 
-/// Starts a server as a child process and connects a client to it. `open` makes the child's pipes asynchronous.
+/// Waits for the handshake.
+pub(crate) async fn ready(shared: &Shared, child: Option<Child>) -> Result<Facts> {
+    match (shared.ready().await, child) {
+        // How it ended says more than that it did.
+        (Err(Error::Closed(CloseReason::PeerClosed)), Some(child)) => Err(Error::ServerEnded(child.shutdown().await)),
+        (ready, _) => ready,
+    }
+}
+
+pub(crate) fn share_client<R: Spawn>(runtime: &R, setup: &Setup) -> Arc<Shared> {
+    let config = Arc::clone(&setup.config);
+    share(runtime, |now| Connection::client(config, now))
+}
+
+/// Starts the driver of a client's connection.
+pub(crate) fn drive<R, Rd, Wr>(
+    runtime: &R,
+    opened: Opened<Rd, Wr>,
+    shared: &Arc<Shared>,
+    setup: &Setup,
+    client: &Client,
+) where
+    R: Spawn,
+    Rd: AsyncRead + Unpin + Send + 'static,
+    Wr: AsyncWrite + Unpin + Send + 'static,
+{
+    let parts = Parts {
+        runtime: runtime.clone(),
+        shared: Arc::clone(shared),
+        service: setup.service(client),
+        limits: setup.config.limits.clone(),
+        account: setup.budget.open(shared),
+        hangup: None,
+        role: Role::Client,
+    };
+    runtime.spawn(Driver::new(parts, opened.reader, opened.writer));
+}
+
+/// Starts a server as a child process and connects a client to it. `pipes` makes the child's pipes asynchronous.
 ///
 /// A server of the legacy era that ends at the question which era it speaks is started once more and not asked.
 ///
@@ -172,30 +213,36 @@ pub async fn spawn<R, Rd, Wr>(
     runtime: R,
     command: Command,
     client: ClientBuilder,
-    open: impl Fn(ChildStdin, ChildStdout) -> io::Result<(Rd, Wr)>,
+    pipes: impl Fn(ChildStdin, ChildStdout) -> io::Result<(Rd, Wr)>,
 ) -> Result<Client>
 where
     R: Spawn,
     Rd: AsyncRead + Unpin + Send + 'static,
     Wr: AsyncWrite + Unpin + Send + 'static,
 {
-    let start = |client: ClientBuilder| {
-        let (child, stdin, stdout) = command.spawn()?;
-        let (reader, writer) = open(stdin, stdout)?;
-        let connecting = connect(runtime.clone(), reader, writer, Some(child.clone()), client);
-        // Boxed: a connection is large, and the callers of this hold one for each try.
-        Ok::<_, io::Error>(Box::pin(async move {
-            match connecting.await {
-                // How it ended says more than that it did.
-                Err(Error::Closed(CloseReason::PeerClosed)) => Err(Error::ServerEnded(child.shutdown().await)),
-                connected => connected,
+    Box::pin(async move {
+        let mut setup = client.into_setup()?;
+        let client = match open(&runtime, open_child(&command, &pipes)?, &setup, Link::One).await {
+            Err(Error::DiedOfProbe) => {
+                setup.legacy_only();
+                open(&runtime, open_child(&command, &pipes)?, &setup, Link::One).await?
             }
-        }))
-    };
-    match start(client.clone())?.await {
-        Err(Error::DiedOfProbe) => start(client.legacy_only())?.await,
-        connected => connected,
-    }
+            opened => opened?,
+        };
+        setup.settle(&runtime, &client).await;
+        Ok(client)
+    })
+    .await
+}
+
+/// Starts a server as a child process.
+pub(crate) fn open_child<Rd, Wr>(
+    command: &Command,
+    pipes: impl Fn(ChildStdin, ChildStdout) -> io::Result<(Rd, Wr)>,
+) -> io::Result<Opened<Rd, Wr>> {
+    let (child, stdin, stdout) = command.spawn()?;
+    let (reader, writer) = pipes(stdin, stdout)?;
+    Ok(Opened { reader, writer, child: Some(child) })
 }
 
 /// A server and a client of it, joined in memory; the server runs as a task until either of them has had enough.

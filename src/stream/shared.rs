@@ -162,15 +162,18 @@ impl Shared {
 
     /// Changes the connection, then wakes the driver so that it draws the consequences.
     pub(crate) fn command<T>(&self, change: impl FnOnce(&mut State, Timestamp) -> T) -> T {
-        let now = self.now();
-        let (changed, driver) = {
-            let mut state = self.lock();
-            (change(&mut state, now), state.driver.take())
-        };
+        let (changed, driver) = self.change(change);
         if let Some(driver) = driver {
             driver.wake();
         }
         changed
+    }
+
+    /// The same for who holds a lock: the driver is to be woken without it.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State, Timestamp) -> T) -> (T, Option<Waker>) {
+        let now = self.now();
+        let mut state = self.lock();
+        (change(&mut state, now), state.driver.take())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
