@@ -187,7 +187,7 @@ where
         setup.settle(&runtime, &client).await;
         if let Link::Many(succession) = client.inner.link.clone() {
             let (client, setup, past) = (client.without_lease(), Arc::new(setup), VecDeque::new());
-            let spawner = runtime.clone();
+            let (spawner, succession) = (runtime.clone(), EndOnDrop(succession));
             spawner.spawn(Supervisor { runtime, open, client, setup, restart, succession, past }.supervise());
         }
         Ok(client)
@@ -227,7 +227,8 @@ struct Supervisor<R: Spawn, O> {
     client: Client,
     setup: Arc<Setup>,
     restart: Restart,
-    succession: Arc<Succession>,
+    /// However this goes away, also with its runtime and before it began: nobody waits for a connection that will not come.
+    succession: EndOnDrop,
     /// When it was tried, as far as that still counts.
     past: VecDeque<Timestamp>,
 }
@@ -241,30 +242,27 @@ where
     Fut: Future<Output = io::Result<Opened<Rd, Wr>>> + Send,
 {
     async fn supervise(mut self) {
-        // However this ends, also with the runtime: nobody waits for a connection that will not come.
-        let end = EndOnDrop(Arc::clone(&self.succession));
         while let Some(next) = self.next().await {
             match next {
                 Ok(restarted) => {
                     let (client, setup) = (self.client.clone(), Arc::clone(&self.setup));
                     let told = self.restart.on_restart.clone();
-                    let (runtime, succession) = (self.runtime.clone(), Arc::clone(&self.succession));
+                    let (runtime, succession) = (self.runtime.clone(), Arc::clone(&self.succession.0));
                     // Beside this one, since what it asks for waits for the next connection should this one end.
                     self.runtime.spawn(resume(runtime, client, setup, succession, told, restarted));
                 }
                 Err(failure) => {
                     tracing::warn!(error = %failure.last, restarts = failure.restarts, "a connection is not restarted any more");
-                    self.succession.end(Some(failure));
+                    self.succession.0.end(Some(failure));
                     break;
                 }
             }
         }
-        drop(end);
     }
 
     /// Waits for the end of a connection and opens the next; `None` once the client is closed.
     async fn next(&mut self) -> Option<Result<Restarted, NotRestarted>> {
-        let succession = Arc::clone(&self.succession);
+        let succession = Arc::clone(&self.succession.0);
         let ended = self.client.inner.link.current();
         let runtime = self.runtime.clone();
         let reason = succession.unless_closed(&runtime, ended.ended()).await?;
@@ -318,7 +316,7 @@ where
     async fn try_once(&self) -> Result<Arc<Shared>> {
         let opened = in_time(&self.runtime, &self.setup, (self.open)()).await?;
         let child = opened.child.clone();
-        self.succession.set_child(child.clone());
+        self.succession.0.set_child(child.clone());
         let shared = share_client(&self.runtime, &self.setup);
         let mut trial = Trial(Some(Arc::clone(&shared)));
         drive(&self.runtime, opened, &shared, &self.setup, &self.client);
@@ -329,10 +327,12 @@ where
             }
             Err(error) => {
                 drop(trial);
-                if let Some(child) = child {
-                    child.shutdown().await;
-                }
-                Err(error)
+                let exit = match child {
+                    Some(child) => Some(child.shutdown().await),
+                    None => None,
+                };
+                // It survived that question before, or was not asked: how it ended says more.
+                Err(exit.filter(|_| matches!(error, Error::DiedOfProbe)).map_or(error, Error::ServerEnded))
             }
         }
     }
