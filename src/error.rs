@@ -3,12 +3,15 @@
 use std::fmt;
 use std::io;
 use std::num::NonZeroI64;
+use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_proto::model::{Capability, ElicitParams, StructuredError, UrlElicitationData};
 use mcp_proto::{CloseReason, EncodeError, ErrorCode, ErrorObject, PageFault, RequestError, RespondError, Why};
 
 use crate::client::GroupError;
 use crate::process::Exit;
+use crate::stream::NotRestarted;
 
 /// What can go wrong with a client, a server, or a call. The [guide](crate::guide::errors) tells what to do about each.
 ///
@@ -77,6 +80,17 @@ pub enum Error {
     DiedOfProbe,
     /// The server, a child process, ended before the handshake was done.
     ServerEnded(Exit),
+    /// The connection ended, and was [restarted](crate::Restart) as often as it may be. What failed with this was not sent.
+    NotRestarted {
+        /// The request's method, and what it was about.
+        what: String,
+        /// How often it was restarted, or tried to be ...
+        restarts: usize,
+        /// ... in how long.
+        within: Duration,
+        /// What went wrong last.
+        last: Arc<Error>,
+    },
     /// The server or the client is not well defined; each line says what to change.
     Definition(Vec<String>),
     /// A start hook failed.
@@ -118,12 +132,24 @@ impl Error {
         matches!(self, Self::Request { error: RequestError::TimedOut(_), .. })
     }
 
+    /// Whether the connection ended while the peer had the request: nobody knows whether it was executed, and it was not sent
+    /// again. Whoever sends it again must know that it does no harm twice.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Request { error: RequestError::Closed(_), .. })
+    }
+
+    pub(crate) fn not_restarted(what: &str, why: NotRestarted) -> Self {
+        let NotRestarted { restarts, within, last } = why;
+        Self::NotRestarted { what: what.to_owned(), restarts, within, last }
+    }
+
     /// Whether the connection had ended.
     pub fn is_closed(&self) -> bool {
         matches!(
             self,
             Self::Closed(_)
                 | Self::ServerEnded(_)
+                | Self::NotRestarted { .. }
                 | Self::Request { error: RequestError::Closed(_), .. }
                 | Self::Send { why: Why::Closed, .. }
         )
@@ -149,6 +175,11 @@ impl fmt::Display for Error {
             Self::ServerEnded(exit) => {
                 write!(f, "the server ended before the handshake ({exit}); what it wrote to standard error may say why")
             }
+            Self::NotRestarted { what, restarts, within, last } => write!(
+                f,
+                "{what} was not sent: the connection ended and was restarted {restarts} times within {within:?}, which is enough; \
+                 the last time: {last}"
+            ),
             Self::Definition(faults) => write!(f, "not well defined: {}", faults.join("; ")),
             Self::Start(error) => write!(f, "the start hook failed: {error}"),
             Self::Pages { what, fault } => write!(f, "{what} does not end: {fault}"),
@@ -170,6 +201,7 @@ impl std::error::Error for Error {
             Self::Pages { fault, .. } => Some(fault),
             Self::Group(error) => Some(error),
             Self::Io(error) => Some(error),
+            Self::NotRestarted { last, .. } => Some(last),
             Self::Send { .. }
             | Self::ClientLacks { .. }
             | Self::Asked { .. }

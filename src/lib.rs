@@ -23,6 +23,7 @@ pub mod guide;
 mod intercept;
 pub mod local;
 pub mod memory;
+pub mod net;
 pub mod process;
 pub mod runtime;
 mod schema;
@@ -34,7 +35,7 @@ pub mod stream;
 
 pub use client::{
     Asked, Caching, Callback, CallbackOutput, Changes, Client, ClientBuilder, ClientGroup, Ended, GroupError, Grouped,
-    List, Listen, NoParams, Notification, Page, Pending, Request, Started, TaskState, Watch,
+    List, Listen, NoParams, Notification, Page, Pending, Request, Restart, Restarted, Started, TaskState, Watch,
 };
 pub use error::{Error, Result};
 pub use intercept::{Incoming, Interceptor, Next, Outcome};

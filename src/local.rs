@@ -46,7 +46,7 @@ use self::inbox::{Inbox, Job, TaskWaker};
 use crate::client::{Client, ClientBuilder};
 use crate::runtime::{Runtime, Spawn};
 use crate::server::Server;
-use crate::stream::{contain, drop_contained};
+use crate::stream::{Opened, contain, drop_contained};
 use crate::{Result, Timestamp, stream};
 
 mod call;
@@ -154,7 +154,7 @@ impl Local {
         Wr: AsyncWrite + Unpin + 'static,
     {
         let runtime = self.runtime(runtime);
-        stream::drive(runtime, reader, writer, None, client, |driver| self.spawn(driver)).await
+        stream::connect_by(runtime, Opened { reader, writer, child: None }, client, |driver| self.spawn(driver)).await
     }
 
     /// Takes in a function; how it is called from elsewhere.

@@ -4,7 +4,9 @@
 //! - `cargo run --example quickstart -- COMMAND ARGS...` starts any other one: lists its tools, then calls the first that
 //!   needs no arguments.
 //! - `cargo run --example quickstart -- COMMAND ARGS... --call NAME JSON` calls that tool with these arguments.
+//! - `cargo run --example quickstart -- --runtime smol ...` does any of that on another runtime: tokio, async-std or smol.
 
+mod runtime;
 mod server;
 mod show;
 
@@ -14,18 +16,26 @@ use std::time::Duration;
 use mcp::model::{ElicitParams, ElicitResult};
 use mcp::process::Command;
 use mcp::{Client, ClientBuilder};
+use runtime::Runtime;
 use serde_json::{Value, json};
 
 /// The argument by which this program, started as a child, knows that it is the server.
 const SERVE: &str = "--serve";
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
     let arguments = arguments.iter().map(String::as_str).collect::<Vec<_>>();
-    let done = match arguments.as_slice() {
-        [SERVE] => mcp_tokio::serve_stdio(server::server()).await,
-        [] => tour().await,
+    let (runtime, arguments) = match arguments.as_slice() {
+        ["--runtime", name, arguments @ ..] => (Runtime::named(name), arguments),
+        arguments => (Some(Runtime::Tokio), arguments),
+    };
+    let Some(runtime) = runtime else {
+        show::usage();
+        return ExitCode::FAILURE;
+    };
+    let done = match arguments {
+        [SERVE] => runtime.run(runtime.serve_stdio(server::server(runtime))),
+        [] => runtime.run(tour(runtime)),
         ["--help" | "-h"] => {
             show::usage();
             Ok(())
@@ -34,7 +44,7 @@ async fn main() -> ExitCode {
             if !command.is_empty() =>
         {
             match serde_json::from_str(arguments) {
-                Ok(arguments) => visit(command, Some((name, arguments))).await,
+                Ok(arguments) => runtime.run(visit(runtime, command, Some((name, arguments)))),
                 Err(error) => {
                     eprintln!("the arguments for {name} are not JSON: {error}");
                     return ExitCode::FAILURE;
@@ -45,7 +55,7 @@ async fn main() -> ExitCode {
             show::usage();
             return ExitCode::FAILURE;
         }
-        command => visit(command, None).await,
+        command => runtime.run(visit(runtime, command, None)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,9 +67,9 @@ async fn main() -> ExitCode {
 }
 
 /// All that the own server offers.
-async fn tour() -> mcp::Result<()> {
-    let command = Command::new(std::env::current_exe()?).arg(SERVE);
-    let client = connect(command).await?;
+async fn tour(runtime: Runtime) -> mcp::Result<()> {
+    let command = Command::new(std::env::current_exe()?).args(["--runtime", runtime.name(), SERVE]);
+    let client = connect(runtime, command).await?;
 
     show::heading("A call with a structured result");
     let sum: i64 = client.call_tool("add", json!({ "a": 1, "b": 2 })).await?.structured()?;
@@ -93,8 +103,8 @@ async fn tour() -> mcp::Result<()> {
 }
 
 /// Somebody else's server.
-async fn visit(command: &[&str], call: Option<(&str, Value)>) -> mcp::Result<()> {
-    let client = connect(Command::from(command)).await?;
+async fn visit(runtime: Runtime, command: &[&str], call: Option<(&str, Value)>) -> mcp::Result<()> {
+    let client = connect(runtime, Command::from(command)).await?;
     let chosen = match call {
         Some((name, arguments)) => Some((name.to_owned(), arguments)),
         None if client.has_tools() => {
@@ -119,8 +129,9 @@ async fn visit(command: &[&str], call: Option<(&str, Value)>) -> mcp::Result<()>
     Ok(())
 }
 
-async fn connect(command: Command) -> mcp::Result<Client> {
-    let client = mcp_tokio::spawn_with(command, builder()).await?;
+async fn connect(runtime: Runtime, command: Command) -> mcp::Result<Client> {
+    let client = runtime.spawn_with(command, builder()).await?;
+    show::line("runtime", runtime.name());
     show::negotiated(&client);
     if client.has_tools() {
         show::tools(&client.list_tools().await?);

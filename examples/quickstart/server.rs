@@ -5,7 +5,10 @@ use std::time::Duration;
 use mcp::{Context, Form, Server, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
+// It belongs to no runtime, although it comes from tokio.
 use tokio::sync::watch;
+
+use crate::runtime::Runtime;
 
 #[derive(Deserialize, JsonSchema)]
 struct Pair {
@@ -40,10 +43,11 @@ struct AtLeast {
 /// How many calls of `sleep` were cancelled: state that all calls share.
 struct CancelledCalls(watch::Sender<u32>);
 
-pub(crate) fn server() -> Server {
+pub(crate) fn server(runtime: Runtime) -> Server {
     Server::new("quickstart-server", env!("CARGO_PKG_VERSION"))
         .instructions("A few tools to try the protocol with.")
         .state(CancelledCalls(watch::Sender::new(0)))
+        .state(runtime)
         .tool(Tool::new("add", "Add two numbers", async |args: Pair| args.a + args.b))
         .tool(Tool::new("divide", "Divide one number by another", async |args: Pair| {
             args.a.checked_div(args.b).ok_or(ToolError::new("division by zero"))
@@ -57,7 +61,7 @@ pub(crate) fn server() -> Server {
 async fn count(ctx: Context, args: Count) -> mcp::Result<String> {
     let mut steps = ctx.steps(args.to);
     for n in 1..=args.to {
-        tokio::time::sleep(Duration::from_millis(25)).await; // slow on purpose
+        ctx.state::<Runtime>().sleep(Duration::from_millis(25)).await;
         steps.advance(1, format!("at {n}"))?;
     }
     Ok(format!("counted to {}", args.to))
@@ -72,13 +76,16 @@ async fn greet(ctx: Context) -> mcp::Result<String> {
 }
 
 async fn sleep(ctx: Context, args: Sleep) -> &'static str {
-    tokio::select! {
-        () = tokio::time::sleep(Duration::from_secs_f64(args.seconds.clamp(0.0, 3600.0))) => "slept well", // slow on purpose
-        () = ctx.cancelled() => {
-            ctx.state::<CancelledCalls>().0.send_modify(|count| *count += 1);
-            "woken up"
-        }
-    }
+    let asleep = async {
+        ctx.state::<Runtime>().sleep(Duration::from_secs_f64(args.seconds.clamp(0.0, 3600.0))).await;
+        "slept well"
+    };
+    let cancelled = async {
+        ctx.cancelled().await;
+        ctx.state::<CancelledCalls>().0.send_modify(|count| *count += 1);
+        "woken up"
+    };
+    futures_lite::future::or(asleep, cancelled).await
 }
 
 async fn cancelled_calls(ctx: Context, args: AtLeast) -> Result<u32, watch::error::RecvError> {

@@ -244,6 +244,15 @@ impl Cache {
         self.retain(|slot| slot.method != method);
     }
 
+    /// Forgets everything, and what is under way: the server is another one now.
+    pub fn forget_all(&mut self) {
+        self.clock += 1;
+        for method in CACHEABLE {
+            self.invalidated.insert(method, self.clock);
+        }
+        self.retain(|_| false);
+    }
+
     /// Forgets what is private to an authorization, for instance since it has ended.
     pub fn forget_private(&mut self, authorization: Option<&str>) {
         self.retain(|slot| slot.owner.as_ref().is_none_or(|owner| owner.0.as_deref() != authorization));

@@ -1,10 +1,15 @@
-//! How smol opens standard input and output, and the pipes of a child.
+//! How smol opens standard input and output, the pipes of a child, and sockets.
 
 use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{ChildStdin, ChildStdout};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use mcp::net::{Accepted, Listener};
 use mcp::stdio::{End, Input, Output, read_in_thread, write_in_thread};
+use smol::Async;
+#[cfg(unix)]
+pub(crate) use unix::{UnixSocket, connect_unix};
 
 /// The box costs one indirect call for each system call.
 pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -53,12 +58,46 @@ pub(crate) fn child_input(stdin: ChildStdin) -> io::Result<Writer> {
     Ok(Box::new(write_in_thread(std::os::windows::io::OwnedHandle::from(stdin).into())))
 }
 
+/// A TCP socket that clients come to.
+#[derive(Debug)]
+pub(crate) struct TcpSocket(Async<TcpListener>);
+
+impl TcpSocket {
+    pub(crate) fn new(socket: TcpListener) -> io::Result<Self> {
+        Async::new(socket).map(Self)
+    }
+}
+
+impl Listener for TcpSocket {
+    type Reader = Reader;
+    type Writer = Writer;
+
+    async fn accept(&mut self) -> io::Result<Accepted<Reader, Writer>> {
+        let (stream, peer) = self.0.accept().await?;
+        let (reader, writer) = tcp_halves(stream);
+        Ok(Accepted { reader, writer, peer: Some(peer) })
+    }
+}
+
+pub(crate) async fn connect_tcp(address: SocketAddr) -> io::Result<(Reader, Writer)> {
+    Async::<TcpStream>::connect(address).await.map(tcp_halves)
+}
+
+fn tcp_halves(stream: Async<TcpStream>) -> (Reader, Writer) {
+    mcp::net::tune(&stream);
+    let (reader, writer) = mcp::net::split(stream, |stream, how| stream.get_ref().shutdown(how));
+    (Box::new(reader), Box::new(writer))
+}
+
 #[cfg(unix)]
 mod unix {
     use std::fs::File;
     use std::io;
     use std::os::fd::OwnedFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::PathBuf;
 
+    use mcp::net::{Accepted, Listener};
     use smol::Async;
 
     use super::{Reader, Writer};
@@ -70,6 +109,36 @@ mod unix {
 
     pub(super) fn writer(fd: OwnedFd) -> io::Result<Writer> {
         Ok(Box::new(Async::new(File::from(fd))?))
+    }
+
+    /// A Unix socket that clients come to.
+    #[derive(Debug)]
+    pub(crate) struct UnixSocket(Async<UnixListener>);
+
+    impl UnixSocket {
+        pub(crate) fn new(socket: UnixListener) -> io::Result<Self> {
+            Async::new(socket).map(Self)
+        }
+    }
+
+    impl Listener for UnixSocket {
+        type Reader = Reader;
+        type Writer = Writer;
+
+        async fn accept(&mut self) -> io::Result<Accepted<Reader, Writer>> {
+            let (stream, _) = self.0.accept().await?;
+            let (reader, writer) = unix_halves(stream);
+            Ok(Accepted { reader, writer, peer: None })
+        }
+    }
+
+    pub(crate) async fn connect_unix(path: PathBuf) -> io::Result<(Reader, Writer)> {
+        Async::<UnixStream>::connect(path).await.map(unix_halves)
+    }
+
+    fn unix_halves(stream: Async<UnixStream>) -> (Reader, Writer) {
+        let (reader, writer) = mcp::net::split(stream, |stream, how| stream.get_ref().shutdown(how));
+        (Box::new(reader), Box::new(writer))
     }
 }
 

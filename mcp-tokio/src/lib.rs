@@ -1,4 +1,5 @@
-//! The Model Context Protocol on tokio: servers over stdio, servers as child processes, both in one process, any stream.
+//! The Model Context Protocol on tokio: servers over stdio, TCP and Unix sockets, servers as child processes, any
+//! stream.
 //!
 //! A server, whole:
 //!
@@ -27,9 +28,14 @@
 //! without them makes tokio panic. Outside of any runtime every function gives an error. tokio's own streams fit those for any stream through
 //! `tokio_util::compat`.
 
+use std::net::ToSocketAddrs;
+#[cfg(unix)]
+use std::path::Path;
+
 use futures_io::{AsyncRead, AsyncWrite};
+use mcp::net::{Bind, ListenOptions, Listening};
 use mcp::process::Command;
-use mcp::{Client, ClientBuilder, Server};
+use mcp::{Client, ClientBuilder, Restart, Server};
 
 mod open;
 mod runtime;
@@ -93,6 +99,65 @@ pub async fn spawn_with(command: impl Into<Command>, client: ClientBuilder) -> m
     mcp::stream::spawn(runtime, command.into(), client, open).await
 }
 
+/// Starts a server as a child process, and again whenever it has ended: [`Restart`] says how often, and what becomes of calls and
+/// subscriptions.
+///
+/// ```no_run
+/// use mcp::{Client, Restart};
+///
+/// # async fn example() -> mcp::Result<()> {
+/// let client = mcp_tokio::spawn_restarting(["python3", "server.py"], Client::builder("desk", "1.0.0"), Restart::new()).await?;
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As with [`spawn`], the first time.
+pub async fn spawn_restarting(
+    command: impl Into<Command>,
+    client: ClientBuilder,
+    restart: Restart,
+) -> mcp::Result<Client> {
+    let runtime = Tokio::current()?;
+    let open = |stdin, stdout| Ok((open::child_output(stdout)?, open::child_input(stdin)?));
+    mcp::stream::spawn_restarting(runtime, command.into(), client, open, restart).await
+}
+
+/// Connects to a server over the stream that `open` opens, and again whenever that has ended; see [`Restart`].
+///
+/// ```no_run
+/// use mcp::{Client, Restart};
+/// use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+///
+/// # async fn example() -> mcp::Result<()> {
+/// let open = || async {
+///     let (reader, writer) = tokio::net::TcpStream::connect("127.0.0.1:4000").await?.into_split();
+///     Ok((reader.compat(), writer.compat_write()))
+/// };
+/// let client = mcp_tokio::connect_restarting(open, Client::builder("desk", "1.0.0"), Restart::new()).await?;
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As with [`connect_stream`], the first time.
+pub async fn connect_restarting<Rd, Wr, Fut>(
+    open: impl Fn() -> Fut + Send + Sync + 'static,
+    client: ClientBuilder,
+    restart: Restart,
+) -> mcp::Result<Client>
+where
+    Rd: AsyncRead + Send + Unpin + 'static,
+    Wr: AsyncWrite + Send + Unpin + 'static,
+    Fut: Future<Output = std::io::Result<(Rd, Wr)>> + Send + 'static,
+{
+    mcp::stream::connect_restarting(Tokio::current()?, open, client, restart).await
+}
+
 /// A server and a client of it in one process, joined in memory: for tests, and for tools that need no process of their own.
 ///
 /// ```no_run
@@ -117,6 +182,128 @@ pub async fn pair(server: Server) -> mcp::Result<Client> {
 /// As with [`pair`].
 pub async fn pair_with(server: Server, client: ClientBuilder) -> mcp::Result<Client> {
     mcp::stream::pair(Tokio::current()?, server, client).await
+}
+
+/// Serves whoever connects over TCP, for as long as the future lives.
+///
+/// A port alone is one of this machine only; [`Bind`] says how to be reached from elsewhere. What a client does wrong, or an error of
+/// accepting, ends no more than one connection.
+///
+/// ```no_run
+/// # async fn example() -> mcp::Result<()> {
+/// mcp_tokio::serve_tcp(4000, mcp::Server::new("calculator", "1.0.0")).await
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// When the server is not well defined, its start hook fails, or the address cannot be bound.
+pub async fn serve_tcp(bind: impl Into<Bind>, server: Server) -> mcp::Result<()> {
+    listen_tcp(bind, server, ListenOptions::default()).await?.ended().await;
+    Ok(())
+}
+
+/// The same in the background, with limits of your making and a handle to end it in good order.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use mcp::net::ListenOptions;
+///
+/// # async fn example() -> mcp::Result<()> {
+/// let server = mcp::Server::new("calculator", "1.0.0");
+/// let listening = mcp_tokio::listen_tcp(0, server, ListenOptions::default().connections(100)).await?;
+/// println!("listening on {}", listening.address());
+/// let drained = listening.shutdown(Duration::from_secs(10)).await;
+/// println!("{} clients, {} of them cut off", drained.connections, drained.cut.len());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As with [`serve_tcp`].
+pub async fn listen_tcp(bind: impl Into<Bind>, server: Server, options: ListenOptions) -> mcp::Result<Listening> {
+    mcp::net::listen_tcp(Tokio::current()?, bind.into(), server, options, open::TcpSocket::new).await
+}
+
+/// Connects to a server over TCP.
+///
+/// ```no_run
+/// # async fn example() -> mcp::Result<()> {
+/// let client = mcp_tokio::connect_tcp("localhost:4000").await?;
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// When nobody answers at any address of that name within 30 seconds, or when what answers does not speak the protocol.
+pub async fn connect_tcp(address: impl ToSocketAddrs + Send + 'static) -> mcp::Result<Client> {
+    connect_tcp_with(address, ClientBuilder::default()).await
+}
+
+/// The same with a client of your making.
+///
+/// # Errors
+///
+/// As with [`connect_tcp`].
+pub async fn connect_tcp_with(
+    address: impl ToSocketAddrs + Send + 'static,
+    client: ClientBuilder,
+) -> mcp::Result<Client> {
+    mcp::net::connect_tcp(Tokio::current()?, address, client, open::connect_tcp).await
+}
+
+/// Serves whoever connects to a Unix socket, for as long as the future lives.
+///
+/// Only this user may connect. The file of a server that has died is replaced, that of one that lives is not, and at the end the file is
+/// removed. For Windows there are named pipes, opened by other means and given to [`serve_stream`].
+///
+/// ```no_run
+/// # async fn example() -> mcp::Result<()> {
+/// mcp_tokio::serve_unix("/run/user/1000/calculator", mcp::Server::new("calculator", "1.0.0")).await
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// When the server is not well defined, its start hook fails, or the path cannot be bound.
+#[cfg(unix)]
+pub async fn serve_unix(path: impl AsRef<Path>, server: Server) -> mcp::Result<()> {
+    listen_unix(path, server, ListenOptions::default()).await?.ended().await;
+    Ok(())
+}
+
+/// The same in the background, with limits of your making and a handle to end it in good order.
+///
+/// # Errors
+///
+/// As with [`serve_unix`].
+#[cfg(unix)]
+pub async fn listen_unix(path: impl AsRef<Path>, server: Server, options: ListenOptions) -> mcp::Result<Listening> {
+    mcp::net::listen_unix(Tokio::current()?, path.as_ref(), server, options, open::UnixSocket::new).await
+}
+
+/// Connects to a server over a Unix socket.
+///
+/// # Errors
+///
+/// When nobody listens there, or when what answers does not speak the protocol.
+#[cfg(unix)]
+pub async fn connect_unix(path: impl AsRef<Path>) -> mcp::Result<Client> {
+    connect_unix_with(path, ClientBuilder::default()).await
+}
+
+/// The same with a client of your making.
+///
+/// # Errors
+///
+/// As with [`connect_unix`].
+#[cfg(unix)]
+pub async fn connect_unix_with(path: impl AsRef<Path>, client: ClientBuilder) -> mcp::Result<Client> {
+    mcp::net::connect_unix(Tokio::current()?, path.as_ref().to_owned(), client, open::connect_unix).await
 }
 
 /// Serves one client over any stream, until that has had enough.

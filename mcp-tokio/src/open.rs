@@ -1,10 +1,16 @@
-//! How tokio opens standard input and output, and the pipes of a child.
+//! How tokio opens standard input and output, the pipes of a child, and sockets.
 
 use std::io;
+use std::net::SocketAddr;
 use std::process::{ChildStdin, ChildStdout};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use mcp::net::{Accepted, Listener};
 use mcp::stdio::{End, Input, Output, read_in_thread, write_in_thread};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+#[cfg(unix)]
+pub(crate) use unix::{UnixSocket, connect_unix};
 
 /// The box costs one indirect call for each system call.
 pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -53,12 +59,47 @@ pub(crate) fn child_input(stdin: ChildStdin) -> io::Result<Writer> {
     Ok(Box::new(write_in_thread(std::os::windows::io::OwnedHandle::from(stdin).into())))
 }
 
+/// A TCP socket that clients come to.
+#[derive(Debug)]
+pub(crate) struct TcpSocket(TcpListener);
+
+impl TcpSocket {
+    pub(crate) fn new(socket: std::net::TcpListener) -> io::Result<Self> {
+        TcpListener::from_std(socket).map(Self)
+    }
+}
+
+impl Listener for TcpSocket {
+    type Reader = Reader;
+    type Writer = Writer;
+
+    async fn accept(&mut self) -> io::Result<Accepted<Reader, Writer>> {
+        let (stream, peer) = self.0.accept().await?;
+        let (reader, writer) = tcp_halves(stream);
+        Ok(Accepted { reader, writer, peer: Some(peer) })
+    }
+}
+
+pub(crate) async fn connect_tcp(address: SocketAddr) -> io::Result<(Reader, Writer)> {
+    TcpStream::connect(address).await.map(tcp_halves)
+}
+
+/// The writer ends the stream when it is closed or dropped: tokio sees to that.
+fn tcp_halves(stream: TcpStream) -> (Reader, Writer) {
+    mcp::net::tune(&stream);
+    let (reader, writer) = stream.into_split();
+    (Box::new(reader.compat()), Box::new(writer.compat_write()))
+}
+
 #[cfg(unix)]
 mod unix {
     use std::io;
     use std::os::fd::OwnedFd;
+    use std::path::PathBuf;
 
+    use mcp::net::{Accepted, Listener};
     use tokio::net::unix::pipe;
+    use tokio::net::{UnixListener, UnixStream};
     use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 
     use super::{Reader, Writer};
@@ -70,6 +111,36 @@ mod unix {
 
     pub(super) fn writer(fd: OwnedFd) -> io::Result<Writer> {
         Ok(Box::new(pipe::Sender::from_owned_fd(fd)?.compat_write()))
+    }
+
+    /// A Unix socket that clients come to.
+    #[derive(Debug)]
+    pub(crate) struct UnixSocket(UnixListener);
+
+    impl UnixSocket {
+        pub(crate) fn new(socket: std::os::unix::net::UnixListener) -> io::Result<Self> {
+            UnixListener::from_std(socket).map(Self)
+        }
+    }
+
+    impl Listener for UnixSocket {
+        type Reader = Reader;
+        type Writer = Writer;
+
+        async fn accept(&mut self) -> io::Result<Accepted<Reader, Writer>> {
+            let (stream, _) = self.0.accept().await?;
+            let (reader, writer) = unix_halves(stream);
+            Ok(Accepted { reader, writer, peer: None })
+        }
+    }
+
+    pub(crate) async fn connect_unix(path: PathBuf) -> io::Result<(Reader, Writer)> {
+        UnixStream::connect(path).await.map(unix_halves)
+    }
+
+    fn unix_halves(stream: UnixStream) -> (Reader, Writer) {
+        let (reader, writer) = stream.into_split();
+        (Box::new(reader.compat()), Box::new(writer.compat_write()))
     }
 }
 

@@ -16,9 +16,11 @@ use super::callbacks::{
     Answerer, Answering, Callback, Callbacks, NoParams, Notification, answering, answering_any, answering_roots,
     is_file,
 };
+use super::listen::{self, Time};
 use super::request::{set_cap, set_idle};
-use super::{Asked, Caching, Client, listen};
+use super::{Asked, Caching, Client};
 use crate::intercept::{Interceptor, Link};
+use crate::runtime::Spawn;
 use crate::stream::{BoxFuture, Budget, ResponseRouter, Service};
 use crate::{Error, Result};
 
@@ -206,11 +208,6 @@ impl ClientBuilder {
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
         self
-    }
-
-    /// The same client, for a server that does not survive being asked which era it speaks.
-    pub(crate) fn legacy_only(self) -> Self {
-        self.era(Era::Legacy)
     }
 }
 
@@ -461,9 +458,17 @@ impl Setup {
         Arc::new(Answerer { callbacks: Arc::clone(&self.callbacks), client: client.without_lease() })
     }
 
+    /// Once connected: what is done in front of, and beside, what the application does.
+    pub(crate) async fn settle(&self, runtime: &impl Spawn, client: &Client) {
+        self.ask_for_logs(client, None).await;
+        if let Some(listening) = self.listening(client, Time::First) {
+            runtime.spawn(listening);
+        }
+    }
+
     /// Once connected: asks a server of the legacy era for log messages.
-    pub(crate) async fn ask_for_logs(&self, client: &Client) {
-        if let Some(level) = self.log_level
+    pub(super) async fn ask_for_logs(&self, client: &Client, level: Option<LoggingLevel>) {
+        if let Some(level) = level.or(self.log_level)
             && client.era() == Era::Legacy
             && client.has_logging()
             && let Err(error) = client.set_log_level(level).await
@@ -473,13 +478,25 @@ impl Setup {
     }
 
     /// Once connected: what listens for changes by itself, where the server tells them only to who does.
-    pub(crate) fn listening(&self, client: &Client) -> Option<BoxFuture<()>> {
+    pub(super) fn listening(&self, client: &Client, time: Time) -> Option<BoxFuture<()>> {
+        let filter = self.heard_lists();
+        let listens = client.era() == Era::Modern && !filter.is_empty();
+        listens.then(|| Box::pin(listen::for_callbacks(client.without_lease(), filter, time)) as BoxFuture<()>)
+    }
+
+    /// Of which lists the callbacks want to hear.
+    pub(super) fn heard_lists(&self) -> SubscriptionFilter {
         let Callbacks { tools_changed, prompts_changed, resources_changed, .. } = &*self.callbacks;
         let mut filter = SubscriptionFilter::new();
         filter.tools_list_changed = tools_changed.as_ref().map(|_| true);
         filter.prompts_list_changed = prompts_changed.as_ref().map(|_| true);
         filter.resources_list_changed = resources_changed.as_ref().map(|_| true);
-        let listens = client.era() == Era::Modern && !filter.is_empty();
-        listens.then(|| Box::pin(listen::for_callbacks(client.without_lease(), filter)) as BoxFuture<()>)
+        filter
+    }
+
+    /// The same, for a server that does not survive being asked which era it speaks.
+    pub(crate) fn legacy_only(&mut self) {
+        let config = Arc::make_mut(&mut self.config);
+        config.versions.retain(|version| version.era() == Era::Legacy);
     }
 }

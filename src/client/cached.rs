@@ -72,6 +72,10 @@ impl Kept {
         self.lock().invalidate(change);
     }
 
+    pub(crate) fn forget_all(&self) {
+        self.lock().forget_all();
+    }
+
     /// For one request, in a revision in which answers say how long they are fresh or not.
     pub(crate) fn one(&self, method: &'static str, params: String, says: Freshness) -> OneAnswer {
         let otherwise = match says {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::Client;
 use super::request::set_idle;
-use crate::stream::{Call, Key, Sink};
+use crate::stream::{Call, Key, Shared, Sink};
 use crate::{Error, Result};
 
 /// The wish to hear of changes, which is sent when it is awaited; see [`Client::listen`].
@@ -53,7 +53,16 @@ pub struct Changes {
     call: Option<Call>,
     /// Legacy era: what was subscribed to for this.
     uris: Vec<String>,
+    /// How to listen to the server that follows, if whoever holds this is told of it.
+    again: Option<Again>,
     ended: Option<Ended>,
+}
+
+/// What a request to listen is sent with.
+#[derive(Clone, Debug)]
+struct Again {
+    first: Duration,
+    meta: Meta,
 }
 
 /// How a subscription ended.
@@ -118,17 +127,14 @@ impl Listen {
 
     async fn open(self, sink: Sink) -> Result<Changes> {
         let Self { client, filter, deadlines, meta } = self;
-        let key = client.inner.shared.with(|state| state.listeners.add(filter.clone(), sink));
+        let key = client.inner.link.with(|state| state.listeners.add(filter.clone(), sink));
         let (Deadlines::Call { idle: first, .. } | Deadlines::Stream { first }) = deadlines;
         // From here on a drop of this future ends what was begun.
-        let mut changes = Changes { client, key, call: None, uris: Vec::new(), ended: None };
+        let again = (sink == Sink::Holder).then(|| Again { first, meta: meta.clone() });
+        let mut changes = Changes { client, key, call: None, uris: Vec::new(), again, ended: None };
         match changes.client.era() {
             Era::Modern => {
-                let body = Body::new("subscriptions/listen", &ListenParams::new(filter));
-                let mut call = changes.client.call("subscriptions/listen".into(), body)?.heard_by(key);
-                call.options().deadlines = Deadlines::Stream { first };
-                call.options().meta = meta;
-                changes.call = Some(call);
+                changes.call = Some(changes.listening(filter, Again { first, meta })?);
                 poll_fn(|cx| changes.poll_granted(cx)).await?;
             }
             Era::Legacy => changes.subscribe(filter, first).await?,
@@ -158,11 +164,11 @@ impl Changes {
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Change>> {
         loop {
             let waker = cx.waker().clone();
-            let is_call = self.call.is_some();
-            let (change, closed, waker) = self.client.inner.shared.with(|state| {
-                let closed = if is_call { None } else { state.closed.clone() };
-                let listener = state.listeners.get_mut(self.key);
-                let Some(listener) = listener else { return (None, closed, Some(waker)) };
+            let link = &self.client.inner.link;
+            let is_over = link.is_over();
+            let (change, closed, waker) = link.with(|state| {
+                let closed = state.closed.clone();
+                let Some(listener) = state.listeners.get_mut(self.key) else { return (None, closed, Some(waker)) };
                 match listener.take() {
                     Some(change) => (Some(change), closed, Some(waker)),
                     None => (None, closed, listener.wake(waker)),
@@ -180,11 +186,29 @@ impl Changes {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(_)) => Ended::Completed,
                     Poll::Ready(Err(Error::Request { error: RequestError::Cancelled, .. })) => Ended::Cancelled,
+                    Poll::Ready(Err(error)) if error.is_closed() && link.goes_on() => match self.listen_again() {
+                        Some(Ok(call)) => {
+                            self.call = Some(call);
+                            continue;
+                        }
+                        Some(Err(error)) => Ended::Lost(error),
+                        None => Ended::Lost(error),
+                    },
                     Poll::Ready(Err(error)) => Ended::Lost(error),
                 },
                 None => match closed {
-                    Some(reason) => Ended::Lost(Error::Closed(reason)),
-                    None => return Poll::Pending,
+                    Some(reason) if is_over => Ended::Lost(Error::Closed(reason)),
+                    // The end may have come between the first look and the registration.
+                    _ if link.is_over() != is_over => continue,
+                    None if link.restarts() > 0 && self.client.era() == Era::Modern => {
+                        // The server that follows tells only those who listen in the way of its era.
+                        self.call = self.listen_again().and_then(Result::ok);
+                        if self.call.is_some() {
+                            continue;
+                        }
+                        return Poll::Pending;
+                    }
+                    _ => return Poll::Pending,
                 },
             };
             self.call = None;
@@ -193,11 +217,26 @@ impl Changes {
         }
     }
 
+    /// The request of the modern era that is open as long as this.
+    fn listening(&self, filter: SubscriptionFilter, Again { first, meta }: Again) -> Result<Call> {
+        let body = Body::new("subscriptions/listen", &ListenParams::new(filter));
+        let mut call = self.client.call("subscriptions/listen".into(), body)?.heard_by(self.key);
+        call.options().deadlines = Deadlines::Stream { first };
+        call.options().meta = meta;
+        Ok(call)
+    }
+
+    /// The same to the server that follows, of what the one before has granted.
+    fn listen_again(&self) -> Option<Result<Call>> {
+        let again = self.again.clone()?;
+        Some(self.listening(self.granted(), again).map(Call::patient))
+    }
+
     /// What of the wish the server has granted: it tells of nothing else.
     pub fn granted(&self) -> SubscriptionFilter {
         let granted =
             |state: &mut crate::stream::State| state.listeners.get_mut(self.key).map(|it| it.granted().clone());
-        self.client.inner.shared.with(granted).unwrap_or_default()
+        self.client.inner.link.with(granted).unwrap_or_default()
     }
 
     /// How it ended, once it has.
@@ -210,7 +249,7 @@ impl Changes {
         let Some(call) = &mut self.call else { return Poll::Ready(Ok(())) };
         let answer = Pin::new(call).poll(cx);
         let waker = cx.waker().clone();
-        let (is_granted, waker) = self.client.inner.shared.with(|state| match state.listeners.get_mut(self.key) {
+        let (is_granted, waker) = self.client.inner.link.with(|state| match state.listeners.get_mut(self.key) {
             Some(listener) => (listener.is_granted, listener.wake(waker)),
             None => (true, Some(waker)),
         });
@@ -248,13 +287,13 @@ impl Changes {
         for uri in uris {
             // First, so that giving up in the middle takes it back.
             self.uris.push(uri.clone());
-            self.client.inner.shared.with(|state| state.listeners.want(&uri));
-            match client.subscribe(&uri).idle(patience).await {
+            self.client.inner.link.with(|state| state.listeners.want(&uri));
+            match client.subscribe_once(&uri).idle(patience).await {
                 Ok(()) => granted.resource_subscriptions.get_or_insert_default().push(uri),
                 Err(error) if error.rpc().is_some() || is_lacking(&error) => {
                     tracing::debug!(%error, "a resource that cannot be subscribed to");
                     self.uris.pop();
-                    self.client.inner.shared.with(|state| state.listeners.refused(&uri));
+                    self.client.inner.link.with(|state| state.listeners.refused(&uri));
                 }
                 Err(error) => return Err(error),
             }
@@ -264,8 +303,7 @@ impl Changes {
     }
 
     fn grant(&self, granted: SubscriptionFilter) {
-        let shared = &self.client.inner.shared;
-        shared.with(|state| {
+        self.client.inner.link.with(|state| {
             if let Some(listener) = state.listeners.get_mut(self.key) {
                 listener.grant(granted);
             }
@@ -276,7 +314,9 @@ impl Changes {
 impl Drop for Changes {
     fn drop(&mut self) {
         let (key, uris) = (self.key, std::mem::take(&mut self.uris));
-        let listener = self.client.inner.shared.command(|state, _| {
+        let link = &self.client.inner.link;
+        link.forget(uris.iter());
+        let listener = link.command(|state, _| {
             uris.iter().for_each(|uri| state.listeners.unwant(uri));
             state.listeners.remove(key)
         });
@@ -304,8 +344,16 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest such pause.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// Whether changes were listened for before, on another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    First,
+    Again,
+}
+
 /// Listens on behalf of the client's callbacks, as long as the connection lives and the server wants to be listened to.
-pub(super) async fn for_callbacks(client: Client, filter: SubscriptionFilter) {
+pub(super) async fn for_callbacks(client: Client, filter: SubscriptionFilter, mut time: Time) {
+    let session = client.inner.link.current();
     let mut pause = FIRST_PAUSE;
     loop {
         match client.listen(filter.clone()).open(Sink::Callbacks).await {
@@ -314,13 +362,13 @@ pub(super) async fn for_callbacks(client: Client, filter: SubscriptionFilter) {
                 return;
             }
             Ok(mut changes) => {
-                if pause > FIRST_PAUSE {
-                    tell_all_changed(&client, &changes.granted());
+                if std::mem::replace(&mut time, Time::Again) == Time::Again {
+                    tell_all_changed(&session, &changes.granted());
                 }
-                let began = client.inner.shared.now();
+                let began = session.now();
                 while changes.next().await.is_some() {}
                 tracing::debug!(ended = ?changes.ended, "the server tells of changes no more");
-                if client.inner.shared.now().saturating_since(began) > LONGEST_PAUSE {
+                if session.now().saturating_since(began) > LONGEST_PAUSE {
                     pause = FIRST_PAUSE;
                 }
             }
@@ -330,8 +378,8 @@ pub(super) async fn for_callbacks(client: Client, filter: SubscriptionFilter) {
                 return;
             }
         }
-        client.inner.shared.sleep(pause).await;
-        if client.is_closed() {
+        session.sleep(pause).await;
+        if session.with(|state| state.closed.is_some()) {
             return;
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -339,17 +387,21 @@ pub(super) async fn for_callbacks(client: Client, filter: SubscriptionFilter) {
 }
 
 /// What happened in between nobody has heard.
-fn tell_all_changed(client: &Client, granted: &SubscriptionFilter) {
+pub(super) fn tell_all_changed(session: &Shared, granted: &SubscriptionFilter) {
     let kinds = [
         (granted.tools_list_changed, "notifications/tools/list_changed"),
         (granted.prompts_list_changed, "notifications/prompts/list_changed"),
         (granted.resources_list_changed, "notifications/resources/list_changed"),
     ];
     let limits = Limits::default();
-    let messages = kinds
+    let lists = kinds
         .into_iter()
         .filter(|(granted, _)| *granted == Some(true))
-        .map(|(_, method)| Message::scan(format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#).as_bytes(), &limits));
-    let mut messages = messages.collect::<Vec<_>>();
-    client.inner.shared.command(|state, _| state.own_notifications.append(&mut messages));
+        .map(|(_, method)| format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#));
+    let resources = granted.resource_subscriptions.iter().flatten().map(|uri| {
+        let uri = Value::from(uri.as_str());
+        format!(r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{{"uri":{uri}}}}}"#)
+    });
+    let mut messages = lists.chain(resources).map(|text| Message::scan(text.as_bytes(), &limits)).collect::<Vec<_>>();
+    session.command(|state, _| state.own_notifications.append(&mut messages));
 }

@@ -8,6 +8,7 @@ mod group;
 mod listen;
 mod lists;
 mod request;
+mod restart;
 mod tasks;
 mod verbs;
 mod watch;
@@ -32,11 +33,12 @@ pub use self::listen::{Changes, Ended, Listen};
 pub use self::lists::{List, Page};
 use self::request::decode_any;
 pub use self::request::{Pending, Request};
+pub use self::restart::{Restart, Restarted, connect_restarting, spawn_restarting};
 pub use self::tasks::{Started, TaskState};
 pub use self::watch::Watch;
 use crate::Result;
 use crate::process::{Child, Exit};
-use crate::stream::{Call, Facts, Shared, notify, reserve_id};
+use crate::stream::{Call, Facts, Link, notify, reserve_id};
 
 /// A connection to a server. A cheap handle: clones share the connection, and calls may run side by side.
 ///
@@ -76,8 +78,7 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Inner {
-    shared: Arc<Shared>,
-    child: Option<Child>,
+    link: Link,
     /// What requests have unless they say otherwise.
     deadlines: Deadlines,
     log_level: Option<LoggingLevel>,
@@ -97,20 +98,16 @@ impl Client {
         ClientBuilder::new(Implementation::new(name, version))
     }
 
-    pub(crate) fn new(shared: Arc<Shared>, child: Option<Child>, setup: &Setup) -> Self {
+    pub(crate) fn new(link: Link, setup: &Setup) -> Self {
         let kept = setup.caching.map(Kept::new);
-        shared.with(|state| state.kept.clone_from(&kept));
-        let inner = Arc::new(Inner { shared, child, deadlines: setup.deadlines, log_level: setup.log_level, kept });
+        link.with(|state| state.kept.clone_from(&kept));
+        let inner = Arc::new(Inner { link, deadlines: setup.deadlines, log_level: setup.log_level, kept });
         Self { _lease: Some(Arc::new(Lease(Arc::clone(&inner)))), inner }
     }
 
     /// A handle that does not keep the connection open.
     pub(crate) fn without_lease(&self) -> Self {
         Self { inner: Arc::clone(&self.inner), _lease: None }
-    }
-
-    pub(crate) async fn ready(&self) -> Result<Facts> {
-        self.inner.shared.ready().await
     }
 
     /// Any request, also one that this crate does not know.
@@ -132,7 +129,7 @@ impl Client {
     ///
     /// When too many are in use, or the connection is over.
     pub fn reserve_id(&self) -> Result<RequestId> {
-        reserve_id(&self.inner.shared)
+        reserve_id(&self.inner.link.current())
     }
 
     /// Any notification, also one that this crate does not know.
@@ -141,12 +138,12 @@ impl Client {
     ///
     /// When it cannot be sent now or at all.
     pub fn notify(&self, method: &str, params: &impl Serialize, meta: Meta) -> Result<()> {
-        notify(&self.inner.shared, Body::new(method, params)?, Scope::Connection, meta)
+        notify(&self.inner.link.current(), Body::new(method, params)?, Scope::Connection, meta)
     }
 
-    /// The process that is the server, if it is one that was started for this client.
-    pub fn child(&self) -> Option<&Child> {
-        self.inner.child.as_ref()
+    /// The process that is the server, if it is one that was started for this client; of several in a row, the latest.
+    pub fn child(&self) -> Option<Child> {
+        self.inner.link.child()
     }
 
     /// Closes the connection: open calls may end within 2 s, then they fail; what is written then may take 2 s more. A child
@@ -166,36 +163,42 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub async fn close(self) -> Option<Exit> {
-        self.inner.shared.command(|state, now| state.connection.close(now, GRACE));
-        self.inner.shared.ended().await;
-        match &self.inner.child {
+        self.inner.link.close(GRACE);
+        self.inner.link.over().await;
+        match self.inner.link.child() {
             Some(child) => Some(child.shutdown().await),
             None => None,
         }
     }
 
-    /// Waits until the connection has ended, and says why.
+    /// Waits until the connection has ended, and says why. One that is [restarted](crate::Restart) has ended only when that was
+    /// given up.
     pub async fn closed(&self) -> CloseReason {
-        self.inner.shared.ended().await
+        self.inner.link.over().await
     }
 
-    /// Whether the connection has ended.
+    /// Whether the connection has ended, likewise.
     pub fn is_closed(&self) -> bool {
-        self.inner.shared.with(|state| state.closed.is_some())
+        self.inner.link.is_over()
+    }
+
+    /// How often the connection was [restarted](crate::Restart).
+    pub fn restarts(&self) -> u64 {
+        self.inner.link.restarts()
     }
 
     /// What was counted since the connection began, such as rules that the server broke: for operators and tests.
     pub fn stats(&self) -> Stats {
-        self.inner.shared.with(|state| state.connection.stats())
+        self.inner.link.with(|state| state.connection.stats())
     }
 
     fn facts(&self) -> Option<Facts> {
-        self.inner.shared.with(|state| state.facts.clone())
+        self.inner.link.with(|state| state.facts.clone())
     }
 
     /// A call with this client's options.
     fn call(&self, what: String, body: Result<Body, EncodeError>) -> Result<Call> {
-        let mut call = Call::new(Arc::clone(&self.inner.shared), what, body?);
+        let mut call = Call::new(self.inner.link.clone(), what, body?);
         call.options().deadlines = self.inner.deadlines;
         call.options().log_level = self.inner.log_level;
         Ok(call)
@@ -225,8 +228,8 @@ fn what(method: &str, about: &str) -> String {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.0.shared.command(|state, now| state.connection.close(now, Duration::ZERO));
-        if let Some(child) = &self.0.child {
+        self.0.link.close(Duration::ZERO);
+        if let Some(child) = self.0.link.child() {
             child.begin_shutdown();
         }
     }

@@ -11,7 +11,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Map, Value};
 
 use super::cached::OneAnswer;
-use crate::stream::{Answered, Call};
+use crate::stream::{Answered, Call, Lesson};
 use crate::{Error, Result};
 
 /// A request that is sent when it is awaited, with a result of type `T`.
@@ -105,6 +105,14 @@ impl<T> Request<T> {
         self
     }
 
+    /// What the client is to remember of it once it is answered.
+    pub(super) fn teaches(mut self, lesson: Lesson) -> Self {
+        if let Ok(call) = &mut self.call {
+            call.teaches(lesson);
+        }
+        self
+    }
+
     pub(crate) fn options(&mut self, change: impl FnOnce(&mut CallOptions)) {
         if let Ok(call) = &mut self.call {
             change(call.options());
@@ -163,14 +171,14 @@ impl<T> Future for Pending<T> {
             }));
         };
         if let Some(kept) = &mut this.kept
-            && let Some(message) = kept.look(call.shared().now())
+            && let Some(message) = kept.look(call.now())
             && let Ok(result) = (this.decode)(&ResultKind::Complete, &message)
         {
             this.call = None;
             return Poll::Ready(Ok(result));
         }
         let Poll::Ready(answer) = Pin::new(&mut *call).poll(cx) else { return Poll::Pending };
-        let (what, now) = (call.what().to_owned(), call.shared().now());
+        let (what, now) = (call.what().to_owned(), call.now());
         this.call = None;
         Poll::Ready(match answer {
             Ok(Answered { kind, message, sent }) => match (this.decode)(&kind, &message) {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::request::decode;
 use super::{Client, Request, what};
 use crate::Result;
-use crate::stream::notify;
+use crate::stream::{Lesson, notify};
 
 /// Using what the server offers.
 impl Client {
@@ -110,7 +110,8 @@ impl Client {
     /// Tells the server from which severity on it shall send log messages (until 2025-11-25; later each request
     /// [says so](Request::log_level)).
     pub fn set_log_level(&self, level: LoggingLevel) -> Request<()> {
-        self.acknowledged("logging/setLevel", level.as_str(), &SetLevelParams::new(level))
+        let request = self.acknowledged("logging/setLevel", level.as_str(), &SetLevelParams::new(level));
+        request.teaches(Lesson::LogLevel(level))
     }
 
     /// Asks what the server offers now, and in which revisions (2026-07-28 and later). [`capabilities`](Self::capabilities)
@@ -124,13 +125,14 @@ impl Client {
     /// it in every revision.
     pub fn subscribe(&self, uri: impl AsRef<str>) -> Request<()> {
         let uri = uri.as_ref();
-        self.acknowledged("resources/subscribe", uri, &SubscribeParams::new(uri))
+        self.subscribe_once(uri).teaches(Lesson::Subscribed(uri.to_owned()))
     }
 
     /// Ends such a subscription.
     pub fn unsubscribe(&self, uri: impl AsRef<str>) -> Request<()> {
         let uri = uri.as_ref();
-        self.acknowledged("resources/unsubscribe", uri, &UnsubscribeParams::new(uri))
+        let request = self.acknowledged("resources/unsubscribe", uri, &UnsubscribeParams::new(uri));
+        request.teaches(Lesson::Unsubscribed(uri.to_owned()))
     }
 
     /// Tells the server that the client's roots are others now (until 2025-11-25): it asks
@@ -140,7 +142,12 @@ impl Client {
     ///
     /// When the client has no such callback, the revision does not have this, or it cannot be sent now.
     pub fn roots_changed(&self) -> Result<()> {
-        notify(&self.inner.shared, Body::empty("notifications/roots/list_changed")?, Scope::Connection, None)
+        notify(&self.inner.link.current(), Body::empty("notifications/roots/list_changed")?, Scope::Connection, None)
+    }
+
+    /// A subscription that is not remembered for the next connection.
+    pub(super) fn subscribe_once(&self, uri: &str) -> Request<()> {
+        self.acknowledged("resources/subscribe", uri, &SubscribeParams::new(uri))
     }
 
     /// A request whose result says no more than that it was served.

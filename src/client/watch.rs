@@ -33,6 +33,8 @@ pub struct Watch<P: Page> {
     items: Arc<Vec<P::Item>>,
     /// Whether it may have changed since it was last asked for.
     is_old: bool,
+    /// The restarts that its list may be older than.
+    restarts: u64,
     /// How long to wait before the next try, after one that came to nothing.
     pause: Option<Duration>,
 }
@@ -78,6 +80,7 @@ impl Client {
 impl<P: Page> Watch<P> {
     async fn open(client: &Client, filter: SubscriptionFilter) -> Result<Self> {
         // Before the list, so that no change falls in between.
+        let restarts = client.restarts();
         let changes = match client.listen(filter.clone()).await {
             Ok(changes) if changes.granted().is_empty() && changes.ended().is_none() => None,
             Ok(changes) => Some(changes),
@@ -85,7 +88,7 @@ impl<P: Page> Watch<P> {
             Err(error) => return Err(error),
         };
         let items = Arc::new(List::<P>::of(client).await?);
-        Ok(Self { client: client.clone(), filter, changes, items, is_old: false, pause: None })
+        Ok(Self { client: client.clone(), filter, changes, items, is_old: false, restarts, pause: None })
     }
 
     /// The list as it was when last asked for.
@@ -93,7 +96,8 @@ impl<P: Page> Watch<P> {
         &self.items
     }
 
-    /// Whether the server tells of changes at all. If not, [`next`](Self::next) waits for the end of the connection.
+    /// Whether the server tells of changes at all. If not, [`next`](Self::next) waits for its
+    /// [restart](crate::Restart) or the end of the connection.
     pub fn is_live(&self) -> bool {
         self.changes.is_some()
     }
@@ -105,7 +109,7 @@ impl<P: Page> Watch<P> {
     pub async fn next(&mut self) -> Option<Result<Arc<Vec<P::Item>>>> {
         loop {
             if let Some(pause) = self.pause {
-                self.client.inner.shared.sleep(pause).await;
+                self.client.inner.link.current().sleep(pause).await;
             }
             if self.client.is_closed() {
                 return None;
@@ -114,8 +118,10 @@ impl<P: Page> Watch<P> {
                 return self.refresh().await;
             }
             let Some(changes) = &mut self.changes else {
-                self.client.closed().await;
-                return None;
+                // Nobody tells of changes, but a server that was restarted may offer something else.
+                self.restarts = self.client.inner.link.next_restart(self.restarts).await?;
+                self.is_old = true;
+                continue;
             };
             if changes.next().await.is_some() {
                 self.is_old = true;
@@ -125,7 +131,7 @@ impl<P: Page> Watch<P> {
                 return None;
             }
             // Taken up again; what happened in between nobody has heard.
-            self.client.inner.shared.sleep(FIRST_PAUSE).await;
+            self.client.inner.link.current().sleep(FIRST_PAUSE).await;
             match self.client.listen(self.filter.clone()).await {
                 Ok(changes) => {
                     self.changes = Some(changes);

@@ -1,8 +1,14 @@
 //! Servers as child processes: started without a shell, with a known environment, ended by a ladder, and never left behind.
 //!
 //! Nothing here needs an async runtime: threads do the waiting, futures only listen to them, and a handle may be dropped anywhere. A child
-//! that [`Command::spawn`] started is always waited for, so it never stays a zombie; on Unix it leads a process group of its own, so that what it
-//! started in turn (`npx` and `uvx` start the real server as a child) ends with it.
+//! that [`Command::spawn`] started is always waited for, so it never stays a zombie; on Unix it leads a process group of its own, and on Windows
+//! it is in a job object of its own, so that what it started in turn (`npx` and `uvx` start the real server as a child) ends with it.
+//!
+//! It also ends when the runtime shuts down or the thread that holds its client panics: the last handle goes then, and threads that are nobody's
+//! do the rest. If this whole process is killed or exits at once, though, nobody is left to do it. Its children then see the end of
+//! their input, and a server made with this library ends by itself at that. Of other programs, one that ignores the end of its input lives
+//! on: on Linux only `PR_SET_PDEATHSIG` would reach it, which takes unsafe code between fork and exec, and there is none here. On
+//! Windows the system ends it with the job.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -14,21 +20,24 @@ use std::{env, fmt, io};
 
 mod child;
 #[cfg(unix)]
-#[path = "group.rs"]
-mod leader;
-#[cfg(not(unix))]
-#[path = "portable.rs"]
-mod leader;
-mod stderr;
-
-#[cfg(test)]
-#[cfg(unix)]
+mod group;
+#[cfg(windows)]
+mod job;
+#[cfg(any(not(unix), test))]
+#[cfg_attr(windows, allow(dead_code, reason = "some of it a job does itself"))]
 mod portable;
+mod stderr;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
 
 pub use child::{Child, Exit, How};
+#[cfg(unix)]
+use group as leader;
+#[cfg(windows)]
+use job as leader;
+#[cfg(not(any(unix, windows)))]
+use portable as leader;
 
 /// The variables that a child gets from us unless [`Command::env_remove`] says otherwise; all others only if asked for.
 ///
@@ -128,7 +137,8 @@ pub enum Stderr {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shutdown {
-    /// How long it has to exit by itself before it is asked to: SIGTERM to its process group. On other systems than Unix it is killed then.
+    /// How long it has to exit by itself before it is asked to: SIGTERM to its process group. On other systems than Unix it is killed then, on
+    /// Windows with all that it has started.
     pub term_after: Duration,
     /// How much longer it has before it is killed: SIGKILL to its process group.
     ///

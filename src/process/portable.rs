@@ -1,7 +1,6 @@
 //! A child by the standard library's means alone, for systems that are not Unix.
 //!
-//! There is no asking, only killing, and no group: what the child has started is its own business. (On Windows that takes a job object, which
-//! cannot be had without unsafe code.) The system keeps the number until the handle in here is closed, so a signal cannot hit a stranger.
+//! There is no asking, only killing, and no group: what the child has started is its own business. The system keeps the number until the handle in here is closed, so a signal cannot hit a stranger.
 
 use std::process::{self, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};

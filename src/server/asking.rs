@@ -21,7 +21,7 @@ use super::context::Context;
 use super::rounds::Round;
 use crate::client::Request;
 use crate::schema;
-use crate::stream::{Call, OnProgress, notify};
+use crate::stream::{Call, Link, OnProgress, notify};
 use crate::{Error, Result};
 
 /// What the client can be asked. It may differ from request to request.
@@ -267,7 +267,7 @@ impl Context {
     }
 
     async fn ask_directly(&self, what: String, body: Body, on_progress: Option<OnProgress>) -> Result<Box<RawValue>> {
-        let mut call = Call::new(Arc::clone(self.shared()), what, body);
+        let mut call = Call::new(Link::One(Arc::clone(self.shared()), None), what, body);
         if let Some(on_progress) = on_progress {
             call.on_progress(on_progress);
         }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::Server;
 use crate::client::Request;
-use crate::stream::{Call, Facts, Shared, notify, reserve_id};
+use crate::stream::{Call, Facts, Link, Shared, notify, reserve_id};
 use crate::{Error, Result};
 
 /// One connected client, outside of any request of it: what handlers of notifications are given.
@@ -32,7 +32,7 @@ impl Session {
     /// The request fails when the client did not declare what it needs, or the answer does not come or is no `T`.
     pub fn request<T: DeserializeOwned>(&self, method: &str, params: &impl Serialize) -> Request<T> {
         let body = Body::new(method, params).map_err(Error::from);
-        Request::new(body.map(|body| Call::new(Arc::clone(&self.shared), method.to_owned(), body)))
+        Request::new(body.map(|body| Call::new(Link::One(Arc::clone(&self.shared), None), method.to_owned(), body)))
     }
 
     /// Tells the client something.

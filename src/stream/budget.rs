@@ -14,7 +14,7 @@ use super::shared::Shared;
 ///
 /// Each connection has bounds of its own ([`Limits`](crate::Limits)), but thousands of them may be at theirs at once. So they
 /// also share a budget: [that of the process](Self::process), unless [`Server::budget`](crate::Server::budget) or
-/// [`ClientBuilder::budget`](crate::ClientBuilder::budget) gives them another. While it is used up,
+/// [`ClientBuilder::budget`](crate::ClientBuilder::budget) gives them another. While it is exceeded,
 ///
 /// - listeners refuse connections, and requests that come are answered with an error that says that they may be sent again
 ///   (−32603 with `data.retryable`);
@@ -27,7 +27,7 @@ use super::shared::Shared;
 /// ```
 /// let budget = mcp::Budget::new(64 << 20);
 /// let server = mcp::Server::new("calculator", "1.0.0").budget(budget.clone());
-/// assert!(budget.used() == 0 && !budget.is_used_up());
+/// assert!(budget.used() == 0 && !budget.is_exceeded());
 /// # drop(server);
 /// ```
 #[derive(Clone)]
@@ -95,13 +95,13 @@ impl Budget {
         self.inner.used.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing new should be begun: connections are refused meanwhile.
+    /// Whether that is too much, so that nothing new is begun: connections and requests are refused meanwhile.
     #[must_use]
-    pub fn is_used_up(&self) -> bool {
-        self.used() >= self.inner.limit
+    pub fn is_exceeded(&self) -> bool {
+        self.used() > self.inner.limit
     }
 
-    /// How many connections were closed because it was used up.
+    /// How many connections were closed because it was exceeded.
     #[must_use]
     pub fn closed(&self) -> u64 {
         self.inner.closed.load(Ordering::Relaxed)
@@ -189,30 +189,34 @@ pub(crate) enum Busy {
 }
 
 impl Account {
-    /// Says what the connection holds now. Not to be called under a connection's lock: others may have to go.
-    pub(crate) fn set(&self, Load { bytes, busy }: Load) {
-        let inner = &self.budget.inner;
+    /// Says what the connection holds now.
+    pub(super) fn set(&self, Load { bytes, busy }: Load) {
+        let used = &self.budget.inner.used;
         self.entry.idle.store(busy == Busy::No, Ordering::Relaxed);
         let before = self.entry.bytes.swap(bytes, Ordering::Relaxed);
-        let used = if bytes >= before {
-            inner.used.fetch_add(bytes - before, Ordering::Relaxed) + (bytes - before)
+        if bytes >= before {
+            used.fetch_add(bytes - before, Ordering::Relaxed);
         } else {
-            inner.used.fetch_sub(before - bytes, Ordering::Relaxed) - (before - bytes)
-        };
-        if bytes <= before || used <= inner.limit {
+            used.fetch_sub(before - bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Closes connections until the rest fits. Not to be called under a connection's lock.
+    pub(super) fn relieve(&self) {
+        let inner = &self.budget.inner;
+        if !self.budget.is_exceeded() {
             return;
         }
-        let leaving = inner.choose();
-        for shared in leaving.iter().filter_map(Weak::upgrade) {
+        for shared in inner.choose().iter().filter_map(Weak::upgrade) {
             inner.closed.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(used, limit = inner.limit, "a connection is closed: all together hold too much");
+            tracing::warn!(used = self.budget.used(), limit = inner.limit, "a connection is closed: all hold too much");
             shared.command(|state, now| state.connection.handle_overload(now));
         }
     }
 
     /// Whether nothing new should be begun.
-    pub(crate) fn is_used_up(&self) -> bool {
-        self.budget.is_used_up()
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.budget.is_exceeded()
     }
 }
 
@@ -228,7 +232,5 @@ impl Drop for Account {
 pub(super) fn refused(request: &Message) -> ErrorObject {
     let asked = request.method();
     let text = format!("{asked:.100} was refused: all connections together hold too much in memory; try again later");
-    let mut error = ErrorObject::internal(text);
-    error.data = Some(serde_json::json!({ "retryable": true }));
-    error
+    ErrorObject::internal(text).with_data(serde_json::json!({ "retryable": true }))
 }

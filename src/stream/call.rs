@@ -14,6 +14,7 @@ use mcp_proto::{
 };
 
 use super::handling::contain_callback;
+use super::link::{Lesson, Link, Route};
 use super::listeners::Key;
 use super::shared::{Come, Shared, Waiter};
 use crate::{Error, Result};
@@ -24,7 +25,7 @@ pub(crate) type OnProgress = Box<dyn FnMut(Progress) + Send>;
 
 /// See the module.
 pub(crate) struct Call {
-    shared: Arc<Shared>,
+    link: Link,
     /// For error messages.
     what: String,
     options: CallOptions,
@@ -32,6 +33,9 @@ pub(crate) struct Call {
     step: Step,
     /// Since when it waits to be sent.
     waits_since: Option<Timestamp>,
+    patience: Patience,
+    /// What it means for the connection that follows.
+    lesson: Option<Lesson>,
     /// The id with which it was first sent.
     wire: Option<NonZeroI64>,
     /// Who hears what the server tells on it, if it is a subscription.
@@ -54,22 +58,33 @@ pub(crate) enum Sent {
     Again,
 }
 
+/// How long a call waits for the connection that follows one that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// As long as it may wait for its answer.
+    OfTheCall,
+    /// Until there is one, or there will be none.
+    Unlimited,
+}
+
 enum Step {
-    /// The body, until the connection has taken it.
+    /// The body, until a connection has taken it.
     Unsent(Body),
-    Open(OutboundId),
+    Open(Arc<Shared>, OutboundId),
     Ended,
 }
 
 impl Call {
-    pub(crate) fn new(shared: Arc<Shared>, what: String, body: Body) -> Self {
+    pub(crate) fn new(link: Link, what: String, body: Body) -> Self {
         Self {
-            shared,
+            link,
             what,
             options: CallOptions::default(),
             on_progress: None,
             step: Step::Unsent(body),
             waits_since: None,
+            patience: Patience::OfTheCall,
+            lesson: None,
             wire: None,
             listener: None,
         }
@@ -81,6 +96,17 @@ impl Call {
         self
     }
 
+    /// Makes it wait for the connection that follows, however long that takes.
+    pub(crate) fn patient(mut self) -> Self {
+        self.patience = Patience::Unlimited;
+        self
+    }
+
+    /// Has the client remember this for the connection that follows.
+    pub(crate) fn teaches(&mut self, lesson: Lesson) {
+        self.lesson = Some(lesson);
+    }
+
     pub(crate) fn options(&mut self) -> &mut CallOptions {
         &mut self.options
     }
@@ -89,8 +115,11 @@ impl Call {
         &self.what
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn now(&self) -> Timestamp {
+        match &self.step {
+            Step::Open(shared, _) => shared.now(),
+            Step::Unsent(_) | Step::Ended => self.link.now(),
+        }
     }
 
     fn failed(&self, error: RequestError) -> Error {
@@ -102,43 +131,63 @@ impl Call {
         self.on_progress = Some(call);
     }
 
-    fn send(&mut self, body: Body, cx: &Context<'_>) -> Poll<Result<()>> {
-        let mut waker = Some(cx.waker().clone());
-        let options = self.options.clone();
-        let since = *self.waits_since.get_or_insert_with(|| self.shared.now());
-        let (Deadlines::Call { idle: patience, .. } | Deadlines::Stream { first: patience }) = options.deadlines;
-        if self.shared.now() >= since + patience {
-            // The queue was full for as long as it may be silent.
-            return Poll::Ready(Err(self.failed(RequestError::TimedOut(TimedOut::Idle(patience)))));
-        }
-        let listener = self.listener;
-        let sent = self.shared.command(|state, now| match state.connection.request(now, body, options) {
-            Ok(id) => {
-                state.waiters.insert(id, Waiter::new(waker.take()));
-                if let Some(listener) = listener {
-                    state.listeners.hear_on(listener, id);
+    fn send(&mut self, mut body: Body, cx: &Context<'_>) -> Poll<Result<()>> {
+        let since = *self.waits_since.get_or_insert_with(|| self.link.now());
+        let (patience, timed_out) = match self.options.deadlines {
+            Deadlines::Call { idle, cap } if cap < idle => (cap, TimedOut::Cap(cap)),
+            Deadlines::Call { idle: patience, .. } | Deadlines::Stream { first: patience } => {
+                (patience, TimedOut::Idle(patience))
+            }
+        };
+        let until = (self.patience == Patience::OfTheCall).then(|| since + patience);
+        loop {
+            let shared = match self.link.route(cx, until) {
+                Route::Over(shared) => shared,
+                Route::Waits => {
+                    self.step = Step::Unsent(body);
+                    return Poll::Pending;
                 }
-                Ok((id, state.connection.wire_id(id).and_then(|wire| NonZeroI64::new(wire.as_number()?))))
+                Route::TooLate => return Poll::Ready(Err(self.failed(RequestError::TimedOut(timed_out)))),
+                Route::Nowhere(why) => return Poll::Ready(Err(Error::not_restarted(&self.what, why))),
+            };
+            if until.is_some_and(|until| shared.now() >= until) {
+                // The queue was full for as long as it may be silent.
+                return Poll::Ready(Err(self.failed(RequestError::TimedOut(timed_out))));
             }
-            Err(refused) => {
-                if refused.why == Why::Full {
-                    waker = waker.take().and_then(|waker| state.wait_for_room(Some(since + patience), waker));
+            let mut waker = Some(cx.waker().clone());
+            let (options, listener) = (self.options.clone(), self.listener);
+            let sent = shared.command(|state, now| match state.connection.request(now, body, options) {
+                Ok(id) => {
+                    state.waiters.insert(id, Waiter::new(waker.take()));
+                    if let Some(listener) = listener {
+                        state.listeners.hear_on(listener, id);
+                    }
+                    Ok((id, state.connection.wire_id(id).and_then(|wire| NonZeroI64::new(wire.as_number()?))))
                 }
-                Err(refused)
+                Err(refused) => {
+                    if refused.why == Why::Full {
+                        waker = waker.take().and_then(|waker| state.wait_for_room(until, waker));
+                    }
+                    Err(refused)
+                }
+            });
+            drop(waker);
+            match sent {
+                Ok((id, wire)) => {
+                    // Now, and not when it is answered: what follows may come before that is looked at.
+                    self.link.learn(self.lesson.as_ref());
+                    self.step = Step::Open(shared, id);
+                    self.wire = wire;
+                    return Poll::Ready(Ok(()));
+                }
+                Err(refused) if refused.why == Why::Full => {
+                    self.step = Step::Unsent(refused.body);
+                    return Poll::Pending;
+                }
+                // Nothing was sent, so nothing can be done twice.
+                Err(refused) if refused.why == Why::Closed && self.link.is_followed(&shared) => body = refused.body,
+                Err(refused) => return Poll::Ready(Err(Error::Send { what: self.what.clone(), why: refused.why })),
             }
-        });
-        drop(waker);
-        match sent {
-            Ok((id, wire)) => {
-                self.step = Step::Open(id);
-                self.wire = wire;
-                Poll::Ready(Ok(()))
-            }
-            Err(refused) if refused.why == Why::Full => {
-                self.step = Step::Unsent(refused.body);
-                Poll::Pending
-            }
-            Err(refused) => Poll::Ready(Err(Error::Send { what: self.what.clone(), why: refused.why })),
         }
     }
 }
@@ -148,22 +197,23 @@ impl Future for Call {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Answered>> {
         let this = &mut *self;
-        let id = match std::mem::replace(&mut this.step, Step::Ended) {
+        let (shared, id) = match std::mem::replace(&mut this.step, Step::Ended) {
             Step::Unsent(body) => match this.send(body, cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(())) => return Poll::Pending,
             },
-            Step::Open(id) => id,
+            Step::Open(shared, id) => (shared, id),
             Step::Ended => {
                 return Poll::Ready(Err(Error::Send { what: this.what.clone(), why: Why::Gone }));
             }
         };
         let waker = cx.waker().clone();
-        let Come { progress, result, dropped } = this.shared.with(|state| state.take_come(id, waker));
+        let Come { progress, result, dropped } = shared.with(|state| state.take_come(id, waker));
         drop(dropped);
         if result.is_none() {
-            this.step = Step::Open(id);
+            // Before the callback: whatever that does, the drop finds what to cancel.
+            this.step = Step::Open(shared, id);
         }
         if let Some(on_progress) = &mut this.on_progress {
             let (what, id) = (&this.what, this.wire.map(NonZeroI64::get));
@@ -183,17 +233,22 @@ impl Future for Call {
                 };
                 Poll::Ready(Ok(Answered { kind, message, sent }))
             }
-            Some(Err(error)) => Poll::Ready(Err(this.failed(error))),
+            Some(Err(error)) => {
+                if let RequestError::Rpc(_) = error {
+                    this.link.unlearn(this.lesson.as_ref());
+                }
+                Poll::Ready(Err(this.failed(error)))
+            }
         }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if let Step::Open(id) = self.step {
-            let waiter = self.shared.command(|state, now| {
-                state.connection.cancel(now, id, "the caller does not want it any more");
-                state.forget_waiter(id)
+        if let Step::Open(shared, id) = &self.step {
+            let waiter = shared.command(|state, now| {
+                state.connection.cancel(now, *id, "the caller does not want it any more");
+                state.forget_waiter(*id)
             });
             drop(waiter);
         }

@@ -14,8 +14,6 @@
 //! peer's end so that the peer is never stuck in a write; all of that within [`LINGER`]. Dropping the driver fails every
 //! call and wakes it.
 
-mod input;
-
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -24,19 +22,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use mcp_proto::line::LineBuffer;
 use mcp_proto::{InboundId, Limits, Message, Origin, Timestamp};
 
-use super::budget::{Account, refused};
-use super::handling::{BoxFuture, Handling, Reply, Service, Work, contain};
+use super::budget::{Account, Load, refused};
+use super::handling::{BoxFuture, Handling, Reply, Service, Work, contain, size};
+use super::input::Input;
 use super::notifications::Notifications;
+use super::screening::screen;
 use super::shared::{Inbound, Shared, Turn};
 use crate::runtime::Spawn;
 
 /// Turns in one poll before other tasks get a chance.
 const TURNS: usize = 32;
-/// Bytes read at once: the input buffer grows while reads fill it, and shrinks while they do not.
-const READ: std::ops::RangeInclusive<usize> = 4 * 1024..=64 * 1024;
 /// Bytes taken from the connection before they are written.
 const WRITE: usize = 64 * 1024;
 /// Messages scanned before they are fed, so that the lock is taken once for a burst.
@@ -70,10 +67,7 @@ pub(crate) struct Driver<Rd, Wr, R: Spawn> {
     parts: Parts<R>,
     reader: Rd,
     writer: Option<Wr>,
-    /// Bytes read; `unread` of them are still to be cut into lines.
-    input: Vec<u8>,
-    unread: std::ops::Range<usize>,
-    lines: LineBuffer,
+    input: Input,
     /// Messages scanned and not yet fed, because the connection does not want any now.
     scanned: VecDeque<Message>,
     eof: Option<Eof>,
@@ -114,19 +108,20 @@ where
         for _ in 0..TURNS {
             let mut busy = this.read(cx);
             let (turn, closed, deadline) = this.exchange();
-            let load = turn.load;
+            this.account(turn.load);
             busy |= this.dispatch(turn, cx);
             busy |= this.write(cx);
-            this.account(load);
             if closed && this.end(cx) {
                 return Poll::Ready(());
             }
             busy |= this.watch_hangup(cx);
             busy |= this.arm([deadline, this.linger].into_iter().flatten().min(), cx);
             if !busy {
+                this.parts.account.relieve();
                 return Poll::Pending;
             }
         }
+        this.parts.account.relieve();
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -140,12 +135,10 @@ where
 {
     pub(crate) fn new(parts: Parts<R>, reader: Rd, writer: Wr) -> Self {
         Self {
-            lines: LineBuffer::new(parts.limits.frame),
+            input: Input::new(parts.limits.frame),
             parts,
             reader,
             writer: Some(writer),
-            input: vec![0; *READ.start()],
-            unread: 0..0,
             scanned: VecDeque::new(),
             eof: None,
             wants_input: true,
@@ -157,6 +150,39 @@ where
             sleep: None,
             linger: None,
         }
+    }
+
+    /// Reads and scans, unless scanned messages still wait to be fed.
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.scanned.is_empty() || self.eof.is_some() {
+            return false;
+        }
+        if self.input.is_used_up() {
+            if !self.wants_input && self.linger.is_none() {
+                return false;
+            }
+            match self.input.poll_read(&mut self.reader, cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => return true,
+                Poll::Ready(Err(error)) => self.eof = Some(Eof::Pending(Some(error.to_string()))),
+                Poll::Ready(Ok(0)) => self.eof = Some(Eof::Pending(None)),
+                Poll::Ready(Ok(_)) => {}
+            }
+        }
+        while self.scanned.len() < BATCH {
+            let Some(line) = self.input.next_line() else { break };
+            self.scanned.extend(screen(&self.parts, Message::scan_line(line, &self.parts.limits)));
+        }
+        if let Some(Eof::Pending(None)) = self.eof
+            && let Some(line) = self.input.last_line()
+        {
+            self.scanned.extend(screen(&self.parts, Message::scan_line(line, &self.parts.limits)));
+        }
+        if self.input.is_used_up() {
+            self.input.fit();
+        }
+        // Also when that gave no whole line: only a reader that was asked in vain knows whom to wake.
+        true
     }
 
     /// The one time the lock is held in a turn.
@@ -211,7 +237,7 @@ where
         if closed {
             // Whatever still comes is read past, not scanned into a connection that is over.
             self.scanned.clear();
-            self.lines = LineBuffer::new(0);
+            self.input = Input::new(0);
         }
         (turn, closed, deadline)
     }
@@ -241,7 +267,7 @@ where
     fn start(&mut self, request: Inbound, in_place: bool, cx: &mut Context<'_>) {
         let Parts { runtime, shared, service, .. } = &self.parts;
         let (id, cancel) = (request.id, Arc::clone(&request.cancel));
-        if self.parts.account.is_used_up() {
+        if self.parts.account.is_exceeded() {
             return self.replies.push_back((id, Err(refused(&request.message))));
         }
         // Decoding arguments and calling the handler is user code as well.
@@ -261,6 +287,14 @@ where
                 runtime.spawn_blocking(Box::new(move || futures_lite::future::block_on(work)));
             }
         }
+    }
+
+    /// Tells the budget what the connection holds: `load`, and what is here.
+    fn account(&self, load: Load) {
+        let scanned = self.scanned.iter().map(Message::size).sum::<usize>();
+        let replies = self.replies.iter().map(|(_, reply)| size(reply)).sum::<usize>();
+        let here = self.input.held() + self.output.len() + self.notifications.bytes();
+        self.parts.account.set(Load { bytes: load.bytes + scanned + replies + here, ..load });
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> bool {

@@ -35,6 +35,8 @@ pub(crate) struct Listener {
     /// What it asked for; once granted, what of it was granted.
     filter: SubscriptionFilter,
     pub(crate) is_granted: bool,
+    /// Its server was followed by another: once that has granted it too, everything counts as changed.
+    is_anew: bool,
     pending: Pending,
     waker: Option<Waker>,
 }
@@ -131,6 +133,9 @@ impl Listener {
                 self.filter = self.filter.intersection(&notifications);
             }
             self.is_granted = true;
+            if std::mem::take(&mut self.is_anew) && self.sink == Sink::Holder {
+                self.note_all();
+            }
             wakers.extend(self.waker.take());
             return Heard::ByListener;
         }
@@ -147,6 +152,17 @@ impl Listener {
         self.pending.note(change, &self.filter);
         wakers.extend(self.waker.take());
         Heard::ByListener
+    }
+
+    /// Everything that it listens for may have changed.
+    fn note_all(&mut self) {
+        self.is_anew = false;
+        self.pending.tools |= self.filter.tools_list_changed == Some(true);
+        self.pending.prompts |= self.filter.prompts_list_changed == Some(true);
+        self.pending.resources |= self.filter.resources_list_changed == Some(true);
+        for uri in self.filter.resource_subscriptions.iter().flatten() {
+            self.pending.note(Change::Resource(uri.clone()), &self.filter);
+        }
     }
 
     pub(crate) fn granted(&self) -> &SubscriptionFilter {
@@ -173,7 +189,8 @@ impl Listeners {
     pub(crate) fn add(&mut self, filter: SubscriptionFilter, sink: Sink) -> Key {
         let key = Key(self.next);
         self.next += 1;
-        let listener = Listener { sink, filter, is_granted: false, pending: Pending::default(), waker: None };
+        let listener =
+            Listener { sink, filter, is_granted: false, is_anew: false, pending: Pending::default(), waker: None };
         self.open.insert(key, listener);
         key
     }
@@ -236,6 +253,34 @@ impl Listeners {
             }
         }
         Heard::ByNobody
+    }
+
+    /// The same listeners on the connection that follows: what they have subscribed to, nobody knows there yet.
+    pub(crate) fn taken_over(mut self) -> Self {
+        self.calls.clear();
+        self.unwanted.clear();
+        for listener in self.open.values_mut() {
+            listener.is_anew = true;
+        }
+        self
+    }
+
+    /// Legacy era: what listeners want to hear of.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &String> {
+        self.wanted.keys()
+    }
+
+    /// Legacy era: the session that follows another tells of everything again, so all of it may have changed.
+    #[must_use]
+    pub(crate) fn resumed(&mut self) -> Vec<Waker> {
+        let on_calls = self.calls.values().copied().collect::<BTreeSet<_>>();
+        let session = self.open.iter_mut().filter(|(key, it)| it.is_anew && !on_calls.contains(key));
+        let mut wakers = Vec::new();
+        for (_, listener) in session {
+            listener.note_all();
+            wakers.extend(listener.waker.take());
+        }
+        wakers
     }
 
     /// Everyone who waits for a change.

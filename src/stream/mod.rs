@@ -30,6 +30,8 @@ mod budget;
 mod call;
 mod driver;
 mod handling;
+mod input;
+mod link;
 mod listeners;
 mod notifications;
 mod questions;
@@ -51,12 +53,16 @@ use mcp_proto::{CloseReason, Connection, Start};
 pub use self::budget::Budget;
 pub(crate) use self::call::{Answered, Call, OnProgress, Sent, notify, reserve_id};
 use self::driver::{Driver, Parts, Role};
-pub(crate) use self::handling::{Answer, BoxFuture, Handling, Reply, Service, contain, drop_contained};
+pub(crate) use self::handling::{
+    Answer, BoxFuture, Handling, Reply, Service, contain, contain_callback, drop_contained, handle_contained,
+};
+pub(crate) use self::link::{Lesson, Link, NotRestarted, Succession};
 pub(crate) use self::listeners::{Key, Sink};
 pub(crate) use self::routing::Routers;
 pub use self::routing::{ResponseRouter, Routed};
 pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared, State};
-use crate::client::{Client, ClientBuilder};
+use crate::client::{Client, ClientBuilder, Setup};
+pub use crate::client::{connect_restarting, spawn_restarting};
 use crate::process::{Child, Command};
 use crate::runtime::Spawn;
 use crate::server::Server;
@@ -86,26 +92,43 @@ where
     Wr: AsyncWrite + Unpin,
 {
     let lease = server.enter().await?;
-    let config = server.config();
+    let (_, serving) = begin_server(runtime, reader, writer, hangup, &server);
+    let served = serving.await;
+    lease.leave().await;
+    served
+}
+
+/// Prepares one connection of a server that is started. The future serves it to its end; it is `Send` if the stream is.
+pub(crate) fn begin_server<R, Rd, Wr>(
+    runtime: R,
+    reader: Rd,
+    writer: Wr,
+    hangup: Option<BoxFuture<()>>,
+    server: &Server,
+) -> (Arc<Shared>, impl Future<Output = Result<()>> + use<R, Rd, Wr>)
+where
+    R: Spawn,
+    Rd: AsyncRead + Unpin,
+    Wr: AsyncWrite + Unpin,
+{
+    let (config, service) = (server.config(), server.service());
     let limits = config.limits.clone();
     let shared = share(&runtime, |now| Connection::server(config, Start::Handshake, now));
-    let parts = Parts {
-        runtime,
-        shared: Arc::clone(&shared),
-        service: server.service(),
-        limits,
-        account: server.shared_budget().open(&shared),
-        hangup,
-        role: Role::Server,
-    };
+    let account = server.shared_budget().open(&shared);
+    let parts = Parts { runtime, shared: Arc::clone(&shared), service, limits, account, hangup, role: Role::Server };
     let place = server.tell(&shared);
-    Driver::new(parts, reader, writer).await;
-    drop(place);
-    lease.leave().await;
-    match shared.with(|state| state.closed.clone()) {
-        None | Some(CloseReason::PeerClosed | CloseReason::LocallyClosed) => Ok(()),
-        Some(reason) => Err(Error::Closed(reason)),
-    }
+    // Boxed: a future that waits for another has room for it twice, and this one is large.
+    let driver = Box::pin(Driver::new(parts, reader, writer));
+    let theirs = Arc::clone(&shared);
+    let serving = async move {
+        driver.await;
+        drop(place);
+        match theirs.with(|state| state.closed.clone()) {
+            None | Some(CloseReason::PeerClosed | CloseReason::LocallyClosed) => Ok(()),
+            Some(reason) => Err(Error::Closed(reason)),
+        }
+    };
+    (shared, serving)
 }
 
 /// Connects a client over a stream: starts its driver as a task and waits for the handshake.
@@ -130,18 +153,16 @@ where
     Wr: AsyncWrite + Unpin + Send + 'static,
 {
     let task = runtime.clone();
-    drive(runtime, reader, writer, child, client, move |driver| task.spawn(driver)).await
+    connect_by(runtime, Opened { reader, writer, child }, client, move |driver| task.spawn(driver)).await
 }
 
-/// Has `start` start the driver of a client's connection, and waits for the handshake.
-pub(crate) async fn drive<R, Rd, Wr>(
+/// The same, with `start` to start the driver.
+pub(crate) fn connect_by<R, Rd, Wr>(
     runtime: R,
-    reader: Rd,
-    writer: Wr,
-    child: Option<Child>,
+    opened: Opened<Rd, Wr>,
     client: ClientBuilder,
     start: impl FnOnce(Driver<Rd, Wr, R>),
-) -> Result<Client>
+) -> Pin<Box<impl Future<Output = Result<Client>>>>
 where
     R: Spawn,
     Rd: AsyncRead + Unpin,
@@ -150,27 +171,96 @@ where
     // Boxed, since what it makes of the builder is large and callers hold this future.
     Box::pin(async move {
         let setup = client.into_setup()?;
-        let config = Arc::clone(&setup.config);
-        let limits = config.limits.clone();
-        let shared = share(&runtime, |now| Connection::client(config, now));
-        let client = Client::new(Arc::clone(&shared), child, &setup);
-        let service = setup.service(&client);
-        let account = setup.budget.open(&shared);
-        let parts =
-            Parts { runtime: runtime.clone(), shared, service, limits, account, hangup: None, role: Role::Client };
-        start(Driver::new(parts, reader, writer));
         // A drop of this future closes the connection and ends the child.
-        client.ready().await?;
-        setup.ask_for_logs(&client).await;
-        if let Some(listening) = setup.listening(&client) {
-            runtime.spawn(listening);
-        }
+        let client = open_by(&runtime, opened, &setup, Link::One, start).await?;
+        setup.settle(&runtime, &client).await;
         Ok(client)
     })
-    .await
 }
 
-/// Starts a server as a child process and connects a client to it. `open` makes the child's pipes asynchronous.
+/// A connection to a server, opened and not used yet, and the process at its other end, if there is one.
+pub(crate) struct Opened<Rd, Wr> {
+    pub(crate) reader: Rd,
+    pub(crate) writer: Wr,
+    pub(crate) child: Option<Child>,
+}
+
+/// Makes an opened connection a client's first, and waits for the handshake.
+pub(crate) async fn open<R, Rd, Wr>(
+    runtime: &R,
+    opened: Opened<Rd, Wr>,
+    setup: &Setup,
+    link: fn(Arc<Shared>, Option<Child>) -> Link,
+) -> Result<Client>
+where
+    R: Spawn,
+    Rd: AsyncRead + Unpin + Send + 'static,
+    Wr: AsyncWrite + Unpin + Send + 'static,
+{
+    open_by(runtime, opened, setup, link, |driver| runtime.spawn(driver)).await
+}
+
+/// The same, with `start` to start the driver.
+async fn open_by<R, Rd, Wr>(
+    runtime: &R,
+    opened: Opened<Rd, Wr>,
+    setup: &Setup,
+    link: fn(Arc<Shared>, Option<Child>) -> Link,
+    start: impl FnOnce(Driver<Rd, Wr, R>),
+) -> Result<Client>
+where
+    R: Spawn,
+    Rd: AsyncRead + Unpin,
+    Wr: AsyncWrite + Unpin,
+{
+    let shared = share_client(runtime, setup);
+    let client = Client::new(link(Arc::clone(&shared), opened.child.clone()), setup);
+    let child = opened.child.clone();
+    start(driver(runtime, opened, &shared, setup, &client));
+    ready(&shared, child).await?;
+    Ok(client)
+}
+
+/// Waits for the handshake.
+pub(crate) async fn ready(shared: &Shared, child: Option<Child>) -> Result<Facts> {
+    match (shared.ready().await, child) {
+        // How it ended says more than that it did.
+        (Err(Error::Closed(CloseReason::PeerClosed)), Some(child)) => Err(Error::ServerEnded(child.shutdown().await)),
+        (ready, _) => ready,
+    }
+}
+
+pub(crate) fn share_client<R: Spawn>(runtime: &R, setup: &Setup) -> Arc<Shared> {
+    let config = Arc::clone(&setup.config);
+    share(runtime, |now| Connection::client(config, now))
+}
+
+/// The driver of a client's connection, to be run.
+pub(crate) fn driver<R, Rd, Wr>(
+    runtime: &R,
+    opened: Opened<Rd, Wr>,
+    shared: &Arc<Shared>,
+    setup: &Setup,
+    client: &Client,
+) -> Driver<Rd, Wr, R>
+where
+    R: Spawn,
+    Rd: AsyncRead + Unpin,
+    Wr: AsyncWrite + Unpin,
+{
+    let parts = Parts {
+        runtime: runtime.clone(),
+        shared: Arc::clone(shared),
+        service: setup.service(client),
+        limits: setup.config.limits.clone(),
+        account: setup.budget.open(shared),
+        hangup: None,
+        role: Role::Client,
+    };
+    Driver::new(parts, opened.reader, opened.writer)
+}
+
+/// Starts a server as a child process and connects a client to it. `pipes` makes the child's pipes asynchronous.
 ///
 /// A server of the legacy era that ends at the question which era it speaks is started once more and not asked.
 ///
@@ -183,30 +273,36 @@ pub async fn spawn<R, Rd, Wr>(
     runtime: R,
     command: Command,
     client: ClientBuilder,
-    open: impl Fn(ChildStdin, ChildStdout) -> io::Result<(Rd, Wr)>,
+    pipes: impl Fn(ChildStdin, ChildStdout) -> io::Result<(Rd, Wr)>,
 ) -> Result<Client>
 where
     R: Spawn,
     Rd: AsyncRead + Unpin + Send + 'static,
     Wr: AsyncWrite + Unpin + Send + 'static,
 {
-    let start = |client: ClientBuilder| {
-        let (child, stdin, stdout) = command.spawn()?;
-        let (reader, writer) = open(stdin, stdout)?;
-        let connecting = connect(runtime.clone(), reader, writer, Some(child.clone()), client);
-        // Boxed: a connection is large, and the callers of this hold one for each try.
-        Ok::<_, io::Error>(Box::pin(async move {
-            match connecting.await {
-                // How it ended says more than that it did.
-                Err(Error::Closed(CloseReason::PeerClosed)) => Err(Error::ServerEnded(child.shutdown().await)),
-                connected => connected,
+    Box::pin(async move {
+        let mut setup = client.into_setup()?;
+        let client = match open(&runtime, open_child(&command, &pipes)?, &setup, Link::One).await {
+            Err(Error::DiedOfProbe) => {
+                setup.legacy_only();
+                open(&runtime, open_child(&command, &pipes)?, &setup, Link::One).await?
             }
-        }))
-    };
-    match start(client.clone())?.await {
-        Err(Error::DiedOfProbe) => start(client.legacy_only())?.await,
-        connected => connected,
-    }
+            opened => opened?,
+        };
+        setup.settle(&runtime, &client).await;
+        Ok(client)
+    })
+    .await
+}
+
+/// Starts a server as a child process.
+pub(crate) fn open_child<Rd, Wr>(
+    command: &Command,
+    pipes: impl Fn(ChildStdin, ChildStdout) -> io::Result<(Rd, Wr)>,
+) -> io::Result<Opened<Rd, Wr>> {
+    let (child, stdin, stdout) = command.spawn()?;
+    let (reader, writer) = pipes(stdin, stdout)?;
+    Ok(Opened { reader, writer, child: Some(child) })
 }
 
 /// A server and a client of it, joined in memory; the server runs as a task until either of them has had enough.
@@ -220,17 +316,21 @@ pub async fn pair<R: Spawn>(runtime: R, server: Server, client: ClientBuilder) -
     /// What either side may be ahead of the other.
     const BUFFER: usize = 64 * 1024;
 
-    // Told here, where somebody hears it.
-    server.check()?;
-    let (here, there) = crate::memory::duplex(BUFFER);
-    let (reader, writer) = there.into_split();
-    let serving = serve(runtime.clone(), reader, writer, None, server);
-    runtime.spawn(async move {
-        // Whatever ends the server ends the stream, and so the client, which has somebody to tell.
-        let _ = serving.await;
-    });
-    let (reader, writer) = here.into_split();
-    connect(runtime, reader, writer, None, client).await
+    // Boxed, as in `connect`.
+    Box::pin(async move {
+        // Told here, where somebody hears it.
+        server.check()?;
+        let (here, there) = crate::memory::duplex(BUFFER);
+        let (reader, writer) = there.into_split();
+        let serving = serve(runtime.clone(), reader, writer, None, server);
+        runtime.spawn(async move {
+            // Whatever ends the server ends the stream, and so the client, which has somebody to tell.
+            let _ = serving.await;
+        });
+        let (reader, writer) = here.into_split();
+        connect(runtime, reader, writer, None, client).await
+    })
+    .await
 }
 
 fn share<R: Spawn>(runtime: &R, connection: impl FnOnce(crate::Timestamp) -> Connection) -> Arc<Shared> {

@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) output_closed: bool,
     /// Woken by whoever changes the connection.
     pub(crate) driver: Option<Waker>,
+    /// How many calls of the peer were in work when the connection ended.
+    pub(crate) cut: usize,
 }
 
 /// What the handshake brought.
@@ -144,6 +146,7 @@ impl Shared {
             died_of_probe: false,
             output_closed: false,
             driver: None,
+            cut: 0,
         };
         Arc::new(Self { state: Mutex::new(state), clock: Box::new(clock) })
     }
@@ -159,15 +162,18 @@ impl Shared {
 
     /// Changes the connection, then wakes the driver so that it draws the consequences.
     pub(crate) fn command<T>(&self, change: impl FnOnce(&mut State, Timestamp) -> T) -> T {
-        let now = self.now();
-        let (changed, driver) = {
-            let mut state = self.lock();
-            (change(&mut state, now), state.driver.take())
-        };
+        let (changed, driver) = self.change(change);
         if let Some(driver) = driver {
             driver.wake();
         }
         changed
+    }
+
+    /// The same for who holds a lock: the driver is to be woken without it.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State, Timestamp) -> T) -> (T, Option<Waker>) {
+        let now = self.now();
+        let mut state = self.lock();
+        (change(&mut state, now), state.driver.take())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -191,6 +197,7 @@ impl State {
     /// Takes what the connection has to say. Whatever must happen outside the lock goes into `turn`.
     pub(crate) fn take_events(&mut self, turn: &mut Turn) {
         turn.notifications.append(&mut self.own_notifications);
+        let mut cut = 0;
         while let Some(event) = self.connection.poll_event() {
             match event {
                 Event::Ready { version, peer, .. } => {
@@ -206,6 +213,7 @@ impl State {
                 }
                 Event::Cancelled { id, .. } => {
                     if let Some(work) = self.handlers.get(&id) {
+                        cut += 1;
                         turn.wakers.append(&mut work.cancel.cancel());
                     }
                 }
@@ -258,6 +266,8 @@ impl State {
                 Event::Closed { reason, while_probing } => {
                     self.died_of_probe = while_probing && reason == CloseReason::PeerClosed;
                     self.closed = Some(reason);
+                    // What is open at the end is cancelled right before it is told.
+                    self.cut = cut;
                     turn.wakers.extend(self.waiting.drain(..).map(|(_, waker)| waker));
                     turn.wakers.extend(std::mem::take(&mut self.watchers).into_values());
                     turn.wakers.append(&mut self.listeners.wakers());
@@ -363,6 +373,11 @@ impl State {
         let work = self.handlers.remove(&id)?;
         self.held -= work.bytes;
         Some(work.cancel)
+    }
+
+    /// How many calls of the peer are in work.
+    pub(crate) fn working(&self) -> usize {
+        self.handlers.len()
     }
 }
 

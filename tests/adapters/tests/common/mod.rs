@@ -1,6 +1,7 @@
 //! What the tests share: a bound on every wait, and a raw peer that speaks in lines.
 #![allow(dead_code, reason = "every test binary uses its part")]
 
+pub(crate) mod each;
 pub(crate) mod log;
 pub(crate) mod scripted;
 

@@ -1,0 +1,169 @@
+//! The task that accepts: lets clients in while there is room, survives whatever accepting comes up with, and sees all of them out.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future;
+
+use super::hall::{Hall, Listening};
+use super::{Accepted, Address, ListenOptions, Listener};
+use crate::Result;
+use crate::runtime::Spawn;
+use crate::server::{Lease, Server};
+use crate::stream::begin_server;
+
+/// How long to wait after an error of accepting that will not go away by itself, such as too many open files; twice as long each time.
+const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(1);
+/// How many clients may be lost in a row before that counts as an error that lasts.
+const LOST: u32 = 64;
+/// What flushing and closing may take once a connection is over: what the driver gives them, and a little.
+const CLOSING: Duration = Duration::from_secs(3);
+
+/// Serves whoever comes to a listener, in a task of its own, until the handle is dropped or shut down.
+///
+/// An error of accepting is logged and survived: one that concerns a single client at once, any other after a pause of at most a second,
+/// for as long as it lasts. What goes wrong on a connection is logged and ends that connection.
+///
+/// This is what the adapters are made of; with them at hand, call theirs.
+///
+/// # Errors
+///
+/// When the server is not well defined or its start hook fails.
+pub async fn listen<R: Spawn, L: Listener>(
+    runtime: R,
+    listener: L,
+    address: Address,
+    server: Server,
+    options: ListenOptions,
+) -> Result<Listening> {
+    // Held as long as it listens, so that the hooks run once and not whenever the last client leaves.
+    let lease = server.enter().await?;
+    let hall = Arc::new(Hall::default());
+    tracing::info!(%address, "listening");
+    let keeper = Keeper { runtime: runtime.clone(), hall: Hosting(Arc::clone(&hall)), server, options };
+    let listening = Listening::new(address, hall);
+    runtime.spawn(keeper.keep(listener, lease));
+    Ok(listening)
+}
+
+struct Keeper<R> {
+    runtime: R,
+    hall: Hosting,
+    server: Server,
+    options: ListenOptions,
+}
+
+/// Tells whoever waits for the end of it, also if the task is dropped by its runtime.
+struct Hosting(Arc<Hall>);
+
+impl Drop for Hosting {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl<R: Spawn> Keeper<R> {
+    async fn keep<L: Listener>(self, mut listener: L, lease: Lease) {
+        let (mut pause, mut lost) = (*PAUSES.start(), 0);
+        let grace = loop {
+            let stop = async { Err(poll_fn(|cx| self.hall.0.poll_stop(None, cx)).await) };
+            let came = match future::or(stop, async { Ok(listener.accept().await) }).await {
+                Err(grace) => break grace,
+                Ok(came) => came,
+            };
+            match came {
+                Ok(accepted) => {
+                    (pause, lost) = (*PAUSES.start(), 0);
+                    self.admit(accepted);
+                    // However many come, those who are in get their turn.
+                    future::yield_now().await;
+                }
+                // Whoever it was has left before it was let in.
+                Err(error) if is_of_one_client(&error) && lost < LOST => {
+                    tracing::debug!(%error, "a client was lost on its way in");
+                    lost += 1;
+                }
+                Err(error) => {
+                    lost = 0;
+                    tracing::warn!(%error, ?pause, "clients cannot be accepted now");
+                    let over = self.runtime.sleep_until(self.runtime.now() + pause);
+                    let stop = poll_fn(|cx| self.hall.0.poll_stop(None, cx).map(|_| ()));
+                    future::or(stop, over).await;
+                    pause = (pause * 2).min(*PAUSES.end());
+                }
+            }
+        };
+        drop(listener);
+        self.see_out(grace).await;
+        lease.leave().await;
+    }
+
+    /// Closes all connections, each when its calls have finished or the grace is over.
+    async fn see_out(&self, mut grace: Duration) {
+        loop {
+            for shared in self.hall.0.begin_end() {
+                shared.command(|state, now| state.connection.close(now, grace));
+            }
+            let over = self.runtime.sleep_until(self.runtime.now() + grace + CLOSING);
+            let hurried = async { Some(poll_fn(|cx| self.hall.0.poll_stop(Some(grace), cx)).await) };
+            let gone = async {
+                let empty = poll_fn(|cx| self.hall.0.poll_empty(cx));
+                future::or(empty, over).await;
+                None
+            };
+            match future::or(gone, hurried).await {
+                None => return,
+                Some(shorter) => grace = shorter,
+            }
+        }
+    }
+
+    fn admit<Rd, Wr>(&self, accepted: Accepted<Rd, Wr>)
+    where
+        Rd: futures_io::AsyncRead + Send + Unpin + 'static,
+        Wr: futures_io::AsyncWrite + Send + Unpin + 'static,
+    {
+        let Accepted { reader, writer, peer } = accepted;
+        let Self { runtime, server, options, .. } = self;
+        let hall = &self.hall.0;
+        if hall.len() >= options.connections {
+            tracing::warn!(?peer, limit = options.connections, "a client is turned away: too many are connected");
+            return;
+        }
+        if server.shared_budget().is_exceeded() {
+            tracing::warn!(?peer, "a client is turned away: too much is buffered");
+            return;
+        }
+        let (shared, serving) = begin_server(runtime.clone(), reader, writer, None, server);
+        let guest = hall.enter(peer, shared);
+        runtime.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::debug!(?peer, %error, "a connection has failed");
+            }
+            drop(guest);
+        });
+    }
+}
+
+/// Whether an error of accepting is about the client that would have come, so that the next may be accepted at once.
+fn is_of_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,
+        NetworkUnreachable, NotConnected, TimedOut,
+    };
+
+    matches!(
+        error.kind(),
+        BrokenPipe
+            | ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkUnreachable
+            | NotConnected
+            | TimedOut
+    )
+}

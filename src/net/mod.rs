@@ -1,0 +1,62 @@
+//! TCP and Unix sockets: what a runtime's adapter does not have to do, since it is the same on all of them.
+//!
+//! An adapter accepts and connects; everything else is here, once: where a server listens ([`Bind`]), the loop that accepts and
+//! survives errors, the limits ([`ListenOptions`]), the orderly end ([`Listening::shutdown`]), the care for socket files and options.
+//! With an adapter at hand, call its functions (`serve_tcp`, `connect_tcp` and so on); with another runtime or another kind of socket,
+//! implement [`Listener`] and call [`listen`].
+//!
+//! The framing is that of stdio: one message a line. Nothing is encrypted and nobody is asked who they are, so a server listens on this
+//! machine only unless it is told otherwise: [`Bind`].
+
+mod address;
+#[cfg(any(unix, windows))]
+mod bind;
+mod connect;
+mod hall;
+mod keeper;
+mod options;
+#[cfg(any(unix, windows))]
+mod socket;
+mod split;
+#[cfg(unix)]
+mod unix;
+
+use std::io;
+use std::net::SocketAddr;
+
+pub use self::address::Address;
+#[cfg(any(unix, windows))]
+pub use self::bind::Bind;
+pub use self::connect::connect_tcp;
+#[cfg(unix)]
+pub use self::connect::connect_unix;
+pub use self::hall::{Cut, Drained, Listening};
+pub use self::keeper::listen;
+pub use self::options::ListenOptions;
+#[cfg(any(unix, windows))]
+pub use self::socket::{listen_tcp, tune};
+pub use self::split::{ReadHalf, WriteHalf, split};
+#[cfg(unix)]
+pub use self::unix::listen_unix;
+
+/// A bound socket that clients come to.
+pub trait Listener: Send + 'static {
+    /// Reads what a client sends.
+    type Reader: futures_io::AsyncRead + Send + Unpin + 'static;
+    /// Writes to a client. Closing it tells the client so, while reading goes on: a socket is shut down for writing.
+    type Writer: futures_io::AsyncWrite + Send + Unpin + 'static;
+
+    /// Waits for the next client. The future may be dropped at any time, and no client may get lost by that.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Accepted<Self::Reader, Self::Writer>>> + Send;
+}
+
+/// A client that has just come.
+#[derive(Debug)]
+pub struct Accepted<Rd, Wr> {
+    /// What it sends.
+    pub reader: Rd,
+    /// What is sent to it.
+    pub writer: Wr,
+    /// Where it comes from, if it has an address; for logs and reports.
+    pub peer: Option<SocketAddr>,
+}

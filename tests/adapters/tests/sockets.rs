@@ -1,0 +1,464 @@
+//! Servers over TCP and Unix sockets, on every runtime: who gets in, what ends a connection, and what ends the server.
+
+mod common;
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use common::each::{Adapter, join, on_each, on_each_runtime, soon};
+use common::{BOUND, call};
+use mcp::net::{Bind, ListenOptions, Listening};
+use mcp::{Budget, Client, ClientBuilder, Context, Era, Server, Tool};
+use serde_json::{Value, json};
+
+/// A server with a tool that answers at once, and one that answers when the test lets it.
+fn server(gate: &Gate) -> Server {
+    let gate = gate.clone();
+    Server::new("sockets", "1")
+        .tool(Tool::new("echo", "", async |args: std::collections::BTreeMap<String, String>| args["text"].clone()))
+        .tool(Tool::new("wait", "", move |_: Context| {
+            let gate = gate.clone();
+            async move {
+                gate.started.fetch_add(1, Ordering::SeqCst);
+                // Closed by the test: there is nothing to receive.
+                let _ = gate.wait.recv().await;
+                "waited"
+            }
+        }))
+}
+
+/// What holds back calls of `wait`.
+#[derive(Clone)]
+struct Gate {
+    started: Arc<AtomicUsize>,
+    wait: smol::channel::Receiver<()>,
+    open: smol::channel::Sender<()>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        let (open, wait) = smol::channel::bounded(1);
+        Self { started: Arc::default(), wait, open }
+    }
+
+    fn open(&self) {
+        self.open.close();
+    }
+
+    /// Waits until so many calls are in work.
+    async fn reached(&self, on: &dyn Adapter, calls: usize) {
+        until(on, || self.started.load(Ordering::SeqCst) >= calls).await;
+    }
+}
+
+async fn until(on: &dyn Adapter, mut is_so: impl FnMut() -> bool) {
+    soon(on, async {
+        while !is_so() {
+            on.sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+fn tcp(listening: &Listening) -> SocketAddr {
+    listening.address().tcp().expect("a TCP address")
+}
+
+fn builder() -> ClientBuilder {
+    Client::builder("sockets", "1")
+}
+
+/// A client of the test's own, with blocking calls: it owes nothing to any runtime.
+struct Plain {
+    stream: TcpStream,
+    lines: BufReader<TcpStream>,
+}
+
+impl Plain {
+    fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(BOUND)).expect("a socket");
+        let lines = BufReader::new(stream.try_clone().expect("a socket"));
+        Self { stream, lines }
+    }
+
+    fn send(&mut self, message: &Value) {
+        self.stream.write_all(format!("{message}\n").as_bytes()).expect("it is there");
+    }
+
+    /// The next message, or `None` at the end.
+    fn hear(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line) {
+            Ok(0) => None,
+            // Closed with something unread on the other side.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
+            read => {
+                read.expect("readable");
+                Some(serde_json::from_str(&line).expect("JSON"))
+            }
+        }
+    }
+}
+
+/// Runs blocking code beside the runtime under test.
+async fn beside<T: Send + 'static>(on: &dyn Adapter, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = smol::channel::bounded(1);
+    let thread = std::thread::spawn(move || drop(done.send_blocking(work())));
+    let result = soon(on, result.recv()).await;
+    thread.join().expect("no panic");
+    result.expect("a result")
+}
+
+fn handshake(plain: &mut Plain) {
+    let params = json!({
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": { "name": "plain", "version": "1" },
+    });
+    plain.send(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params }));
+    assert_eq!(plain.hear().expect("an answer")["result"]["protocolVersion"], "2025-11-25");
+    plain.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+}
+
+#[test]
+fn many_clients_are_served_at_once_and_each_gets_its_own_answers() {
+    const CLIENTS: usize = 8;
+
+    on_each(async |on, over| {
+        let gate = Gate::new();
+        let (client, listening) = join(on, over, server(&gate), builder()).await;
+        let mut clients = vec![client];
+        while let Some(address) = listening.as_ref().and_then(|listening| listening.address().tcp())
+            && clients.len() < CLIENTS
+        {
+            clients.push(soon(on, on.connect_tcp(address, builder())).await.expect("a client"));
+        }
+        let waiting = clients.iter().map(|client| client.call_tool("wait", ())).collect::<Vec<_>>();
+        let mut waiting = waiting.into_iter().map(|call| Box::pin(call.into_future())).collect::<Vec<_>>();
+        for call in &mut waiting {
+            assert!(futures_lite::future::poll_once(call).await.is_none());
+        }
+        gate.reached(on, clients.len()).await;
+        for (n, client) in clients.iter().enumerate() {
+            let text = format!("text of {n}");
+            let answer = soon(on, client.call_tool("echo", json!({ "text": text }))).await.expect("an answer");
+            assert_eq!(answer.joined_text(), text);
+        }
+        gate.open();
+        for call in waiting {
+            assert_eq!(soon(on, call).await.expect("an answer").joined_text(), "waited");
+        }
+    });
+}
+
+/// A client that has said all it has to say still hears the answers, and then the end.
+#[test]
+fn a_client_that_ends_its_output_still_gets_its_answers() {
+    on_each_runtime(async |on| {
+        let gate = Gate::new();
+        let listening = on.listen_tcp(server(&gate), ListenOptions::default()).await.expect("a port");
+        let address = tcp(&listening);
+        let opens = gate.clone();
+        let heard = beside(on, move || {
+            let mut plain = Plain::new(TcpStream::connect(address).expect("it listens"));
+            handshake(&mut plain);
+            plain.send(&call(1, "wait", json!({})));
+            plain.stream.shutdown(Shutdown::Write).expect("open");
+            let until = Instant::now() + BOUND;
+            while opens.started.load(Ordering::SeqCst) == 0 && Instant::now() < until {
+                std::thread::yield_now();
+            }
+            opens.open();
+            (plain.hear(), plain.hear())
+        });
+        let (answer, end) = heard.await;
+        assert_eq!(answer.expect("an answer")["result"]["content"][0]["text"], "waited");
+        assert_eq!(end, None);
+    });
+}
+
+/// Closing the output is a FIN on the wire although the input stays open: the server hears of the end at once, and what it still
+/// says arrives.
+#[test]
+fn a_client_that_closes_ends_its_output_at_once_and_reads_on() {
+    on_each_runtime(async |on| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (said, heard) = smol::channel::bounded(1);
+        let serving = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("a client");
+            socket2::SockRef::from(&stream).set_send_buffer_size(64 * 1024).expect("a socket");
+            let mut plain = Plain::new(stream);
+            let hello = plain.hear().expect("initialize");
+            let result = json!({
+                "protocolVersion": hello["params"]["protocolVersion"],
+                "capabilities": {},
+                "serverInfo": { "name": "plain", "version": "1" },
+            });
+            plain.send(&json!({ "jsonrpc": "2.0", "id": hello["id"], "result": result }));
+            assert_eq!(plain.hear().expect("a notification")["method"], "notifications/initialized");
+            assert_eq!(plain.hear(), None, "the end comes while this side is open");
+            // More than the buffers on the way hold: it goes through because the client reads on.
+            let filling = json!({ "jsonrpc": "2.0", "method": "notifications/x", "params": "x".repeat(16 * 1024) });
+            for _ in 0..128 {
+                plain.send(&filling);
+            }
+            said.send_blocking(()).expect("the test waits");
+        });
+        let client = on.connect_tcp(address, builder().era(Era::Legacy)).await.expect("a client");
+        soon(on, client.close()).await;
+        soon(on, heard.recv()).await.expect("the server has said everything");
+        serving.join().expect("no panic");
+    });
+}
+
+#[test]
+fn too_many_clients_are_turned_away_and_the_others_notice_nothing() {
+    on_each_runtime(async |on| {
+        let gate = Gate::new();
+        let options = ListenOptions::default().connections(2);
+        let listening = on.listen_tcp(server(&gate), options).await.expect("a port");
+        let first = on.connect_tcp(tcp(&listening), builder()).await.expect("the first");
+        let second = on.connect_tcp(tcp(&listening), builder()).await.expect("the second");
+        let began = Instant::now();
+        soon(on, on.connect_tcp(tcp(&listening), builder())).await.expect_err("one too many");
+        assert!(began.elapsed() < Duration::from_secs(4), "it is told at once");
+        assert_eq!(listening.connections(), 2);
+        soon(on, first.call_tool("echo", json!({ "text": "x" }))).await.expect("an answer");
+        soon(on, second.close()).await;
+        until(on, || listening.connections() < 2).await;
+        let third = soon(on, on.connect_tcp(tcp(&listening), builder())).await.expect("a place");
+        soon(on, third.call_tool("echo", json!({ "text": "x" }))).await.expect("an answer");
+    });
+}
+
+/// Calls in work finish, then everything is closed; nobody new gets in.
+#[test]
+fn pain_24_a_server_that_shuts_down_finishes_what_it_has_begun() {
+    on_each(async |on, over| {
+        let gate = Gate::new();
+        let (client, listening) = join(on, over, server(&gate), builder()).await;
+        let Some(listening) = listening else { return };
+        let address = listening.address().clone();
+        let mut waiting = Box::pin(client.call_tool("wait", ()).into_future());
+        assert!(futures_lite::future::poll_once(&mut waiting).await.is_none());
+        gate.reached(on, 1).await;
+        let mut shutdown = Box::pin(listening.shutdown(BOUND));
+        assert!(futures_lite::future::poll_once(&mut shutdown).await.is_none());
+        // What comes too late is refused, not lost.
+        until_refused(on, &client).await;
+        match address.tcp() {
+            Some(address) => {
+                let refused = soon(on, on.connect_tcp(address, builder())).await;
+                refused.expect_err("it does not listen any more");
+            }
+            #[cfg(unix)]
+            None => assert!(!std::path::Path::new(&address.to_string()).exists(), "the file is gone"),
+            #[cfg(not(unix))]
+            None => {}
+        }
+        gate.open();
+        assert_eq!(soon(on, waiting).await.expect("an answer").joined_text(), "waited");
+        let drained = soon(on, shutdown).await;
+        assert_eq!((drained.connections, drained.cut.len()), (1, 0));
+        soon(on, client.close()).await;
+    });
+}
+
+async fn until_refused(on: &dyn Adapter, client: &Client) {
+    soon(on, async {
+        while client.call_tool("echo", json!({ "text": "x" })).await.is_ok() {
+            on.sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+/// Work that does not end in time is cut, and told of.
+#[test]
+fn pain_24_a_server_that_shuts_down_does_not_wait_for_ever() {
+    on_each_runtime(async |on| {
+        let gate = Gate::new();
+        let listening = on.listen_tcp(server(&gate), ListenOptions::default()).await.expect("a port");
+        let busy = on.connect_tcp(tcp(&listening), builder()).await.expect("a client");
+        let idle = on.connect_tcp(tcp(&listening), builder()).await.expect("a client");
+        let mut waiting =
+            [busy.call_tool("wait", ()), busy.call_tool("wait", ())].map(|call| Box::pin(call.into_future()));
+        for call in &mut waiting {
+            assert!(futures_lite::future::poll_once(call).await.is_none());
+        }
+        gate.reached(on, 2).await;
+        let began = Instant::now();
+        let drained = soon(on, listening.shutdown(Duration::from_millis(100))).await;
+        assert!(began.elapsed() < Duration::from_secs(4));
+        assert_eq!(drained.connections, 2);
+        let [cut] = &drained.cut[..] else { panic!("{drained:?}") };
+        assert_eq!(cut.calls, 2);
+        assert!(cut.peer.is_some());
+        for call in waiting {
+            soon(on, call).await.expect_err("it was cut");
+        }
+        soon(on, busy.close()).await;
+        soon(on, idle.close()).await;
+    });
+}
+
+#[test]
+fn a_dropped_handle_ends_the_server_and_its_connections() {
+    on_each_runtime(async |on| {
+        let listening = on.listen_tcp(server(&Gate::new()), ListenOptions::default()).await.expect("a port");
+        let address = tcp(&listening);
+        let client = on.connect_tcp(address, builder()).await.expect("a client");
+        drop(listening);
+        soon(on, client.closed()).await;
+        // The port is free again, also for a server that is started right away.
+        until(on, || TcpListener::bind(address).is_ok()).await;
+    });
+}
+
+/// The start hook and the stop hook run once for a listener, however many clients come and go.
+#[test]
+fn the_hooks_run_once() {
+    on_each_runtime(async |on| {
+        let (starts, stops) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counts, ends) = (Arc::clone(&starts), Arc::clone(&stops));
+        let server = server(&Gate::new())
+            .on_start(move || {
+                counts.fetch_add(1, Ordering::SeqCst);
+                std::future::ready(Ok::<_, String>(0u8))
+            })
+            .on_stop(move |_: Arc<u8>| {
+                ends.fetch_add(1, Ordering::SeqCst);
+                std::future::ready(())
+            });
+        let listening = on.listen_tcp(server, ListenOptions::default()).await.expect("a port");
+        for _ in 0..3 {
+            let client = on.connect_tcp(tcp(&listening), builder()).await.expect("a client");
+            soon(on, client.close()).await;
+            until(on, || listening.connections() == 0).await;
+        }
+        soon(on, listening.shutdown(BOUND)).await;
+        assert_eq!((starts.load(Ordering::SeqCst), stops.load(Ordering::SeqCst)), (1, 1));
+    });
+}
+
+/// Whatever one client sends, or however it leaves, is nothing to the others.
+#[test]
+fn bad_clients_end_nothing_but_their_own_connection() {
+    on_each_runtime(async |on| {
+        let listening = on.listen_tcp(server(&Gate::new()), ListenOptions::default()).await.expect("a port");
+        let address = tcp(&listening);
+        let good = on.connect_tcp(address, builder()).await.expect("a client");
+        beside(on, move || {
+            for garbage in
+                [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], b"\0\xff\n", b"", b"{\"jsonrpc\":\"2.0\",\"id\":1"]
+            {
+                let mut stream = TcpStream::connect(address).expect("it listens");
+                stream.write_all(garbage).expect("it takes it");
+            }
+        })
+        .await;
+        until(on, || listening.connections() == 1).await;
+        soon(on, good.call_tool("echo", json!({ "text": "x" }))).await.expect("an answer");
+    });
+}
+
+/// Bytes that clients make the server hold are counted; when they are too many, the idle connection with most of them goes.
+#[test]
+fn what_idle_clients_make_the_server_hold_is_bounded() {
+    on_each_runtime(async |on| {
+        let budget = Budget::new(512 * 1024);
+        let gate = Gate::new();
+        let server = server(&gate).budget(budget.clone());
+        let listening = on.listen_tcp(server, ListenOptions::default()).await.expect("a port");
+        let address = tcp(&listening);
+        let good = on.connect_tcp(address, builder()).await.expect("a client");
+        let mut waiting = Box::pin(good.call_tool("wait", ()).into_future());
+        assert!(futures_lite::future::poll_once(&mut waiting).await.is_none());
+        gate.reached(on, 1).await;
+        let held = budget.clone();
+        let others = beside(on, move || {
+            let before = held.used();
+            let half_a_line = |kib: usize| {
+                let mut stream = TcpStream::connect(address).expect("it listens");
+                stream.write_all(&vec![b'x'; kib * 1024]).expect("it takes it");
+                stream.set_read_timeout(Some(BOUND)).expect("a socket");
+                stream
+            };
+            let small = half_a_line(100);
+            let mut large = half_a_line(400);
+            let until = Instant::now() + BOUND;
+            while held.used() < before + 500 * 1024 && Instant::now() < until {
+                std::thread::yield_now();
+            }
+            // Now it is too much.
+            let third = half_a_line(100);
+            let end = large.read(&mut [0]).map_err(|error| error.kind());
+            assert!(matches!(end, Ok(0) | Err(ErrorKind::ConnectionReset)), "{end:?}");
+            (small, large, third)
+        })
+        .await;
+        until(on, || listening.connections() == 3).await;
+        until(on, || budget.used() < 512 * 1024).await;
+        gate.open();
+        soon(on, waiting).await.expect("an answer");
+        soon(on, good.call_tool("echo", json!({ "text": "x" }))).await.expect("an answer");
+        assert_eq!(listening.connections(), 3, "one has gone, and only one");
+        drop(others);
+        until(on, || listening.connections() == 1).await;
+        until(on, || budget.used() == 0).await;
+    });
+}
+
+/// What would be too much is refused, and the rest goes on.
+#[test]
+fn a_request_that_would_be_too_much_is_refused() {
+    on_each_runtime(async |on| {
+        let budget = Budget::new(45 * 1024);
+        let gate = Gate::new();
+        let server = server(&gate).budget(budget.clone());
+        let listening = on.listen_tcp(server, ListenOptions::default()).await.expect("a port");
+        let one = on.connect_tcp(tcp(&listening), builder()).await.expect("a client");
+        let other = on.connect_tcp(tcp(&listening), builder()).await.expect("a client");
+        let filling = |kib: usize| json!({ "filling": "x".repeat(kib * 1024) });
+        let mut waiting = Box::pin(one.call_tool("wait", filling(40)).into_future());
+        assert!(futures_lite::future::poll_once(&mut waiting).await.is_none());
+        gate.reached(on, 1).await;
+        // Together they would hold too much.
+        let error = soon(on, other.call_tool("wait", filling(6))).await.expect_err("refused");
+        assert_eq!(error.rpc().expect("an answer").data, Some(json!({ "retryable": true })), "{error}");
+        assert_eq!(listening.connections(), 2, "that was enough");
+        soon(on, other.call_tool("echo", json!({ "text": "x" }))).await.expect("an answer");
+        gate.open();
+        soon(on, waiting).await.expect("an answer");
+        soon(on, other.call_tool("wait", filling(6))).await.expect("there is room again");
+    });
+}
+
+#[test]
+fn other_machines_are_let_in_only_on_purpose() {
+    on_each_runtime(async |on| {
+        let error = soon(on, on.serve_tcp_at("0.0.0.0:0".into(), server(&Gate::new()))).await.expect_err("refused");
+        assert!(error.to_string().contains("Bind::public"), "{error}");
+        let serving = on.serve_tcp_at(Bind::public(([0, 0, 0, 0], 0)), server(&Gate::new()));
+        assert!(futures_lite::future::poll_once(serving).await.is_none());
+    });
+}
+
+#[test]
+fn nobody_there_is_an_error_that_says_where() {
+    on_each_runtime(async |on| {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+        let error = soon(on, on.connect_tcp(free, builder())).await.expect_err("nobody listens");
+        assert!(error.to_string().contains(&free.to_string()), "{error}");
+        #[cfg(unix)]
+        {
+            let path = common::each::SocketPath::new();
+            let error = soon(on, on.connect_unix(&path.0, builder())).await.expect_err("nobody listens");
+            assert!(error.to_string().contains(&path.0.display().to_string()), "{error}");
+        }
+    });
+}
