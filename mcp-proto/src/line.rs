@@ -111,6 +111,14 @@ impl LineBuffer {
         if self.spent { 0 } else { self.tail.len() }
     }
 
+    /// Gives back storage that holds no bytes, for when nothing comes for a while.
+    pub fn release(&mut self) {
+        self.forget_spent();
+        if self.tail.is_empty() {
+            self.tail = Vec::new();
+        }
+    }
+
     /// Whether the stream is still to begin; `None` inside a line.
     pub(crate) fn at_start_if_between_lines(&self) -> Option<bool> {
         (self.buffered() == 0 && self.oversize.is_none()).then_some(self.at_start)

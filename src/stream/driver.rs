@@ -118,6 +118,7 @@ where
             busy |= this.arm([deadline, this.linger].into_iter().flatten().min(), cx);
             if !busy {
                 this.parts.account.relieve();
+                this.rest();
                 return Poll::Pending;
             }
         }
@@ -378,6 +379,19 @@ where
         self.parts.hangup = None;
         self.break_off("the peer is gone");
         true
+    }
+
+    /// Gives back what an idle connection does not need.
+    fn rest(&mut self) {
+        if self.written == self.output.len() {
+            (self.output, self.written) = (Vec::new(), 0);
+        }
+        if self.scanned.is_empty() {
+            self.scanned = VecDeque::new();
+        }
+        if self.replies.is_empty() {
+            self.replies = VecDeque::new();
+        }
     }
 
     /// Makes sure that the driver is polled at `deadline`; true if that is already now.

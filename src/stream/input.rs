@@ -45,7 +45,10 @@ impl Input {
         let read = Pin::new(reader).poll_read(cx, &mut self.buffer);
         match read {
             Poll::Ready(Ok(read)) => self.unread = 0..read.min(self.buffer.len()),
-            _ => self.buffer = Vec::new(),
+            _ => {
+                self.buffer = Vec::new();
+                self.lines.release();
+            }
         }
         read
     }

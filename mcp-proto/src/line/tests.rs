@@ -261,3 +261,18 @@ proptest! {
         prop_assert_eq!(without_ids(seen), oracle(limit, &stream));
     }
 }
+
+/// A connection that has had a message in two pieces holds nothing of it while it is idle; one in the middle of a message loses nothing.
+#[test]
+fn released_storage_holds_no_bytes_and_loses_none() {
+    let mut buffer = LineBuffer::new(1024);
+    assert!(buffer.next(&mut &b"{\"a\""[..]).is_none());
+    buffer.release();
+    let mut input = &b":1}\n"[..];
+    assert_eq!(buffer.next(&mut input).map(see), Some(Seen::Whole(b"{\"a\":1}".to_vec())));
+    assert!(buffer.tail.capacity() > 0);
+    buffer.release();
+    assert_eq!(buffer.tail.capacity(), 0);
+    let mut input = &b"{}\n"[..];
+    assert_eq!(buffer.next(&mut input).map(see), Some(Seen::Whole(b"{}".to_vec())));
+}
