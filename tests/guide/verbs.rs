@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcp::model::{
-    Capability, CompletionRef, ContentBlock, CreateMessageParams, CreateMessageResult, ElicitAction, ElicitParams,
-    ElicitResult, InputResponses, LoggingLevel, Role, Root, SamplingMessage, StringArguments, SubscriptionFilter,
-    Supported, TaskRequests, TasksCapability, ToolsTaskRequests,
+    CallToolResult, Capability, CompletionRef, ContentBlock, CreateMessageParams, CreateMessageResult, ElicitAction,
+    ElicitParams, ElicitResult, InputResponses, LoggingLevel, Role, Root, SamplingMessage, StringArguments,
+    SubscriptionFilter, Supported, TaskRequests, TasksCapability, ToolsTaskRequests,
 };
 use mcp::{
     Client, ClientBuilder, Context, Error, Extension, Form, HandlerError, Notification, Prompt, ProtocolVersion,
@@ -95,6 +95,7 @@ fn server() -> (Server, Heard) {
             Ok::<_, ToolError>(ctx.require([Capability::SamplingContext])?)
         }))
         .tool(Tool::new("runs", "", runs))
+        .tool(Tool::new("list", "", async || CallToolResult::text("[1]").with_structured_content(json!([1]))))
         .state(Runs::default())
         .resource(Resource::text("a://1", "one", "one"))
         .resource(Resource::new("a://2", "two", async || Err::<String, _>(HandlerError::not_found("gone"))))
@@ -169,7 +170,7 @@ async fn runs(ctx: Context) -> mcp::Result<String> {
     Ok(runs.to_string())
 }
 
-const OF_A_HANDLER: [&str; 15] = [
+const OF_A_HANDLER: [&str; 16] = [
     "`elicit`",
     "`elicit_url`",
     "`elicitation_complete`",
@@ -185,6 +186,7 @@ const OF_A_HANDLER: [&str; 15] = [
     "`require`, of something that the client lacks",
     "`ToolError::url_required`",
     "`HandlerError::not_found`, of a resource",
+    "structured content that is no object, `[1]`",
 ];
 
 #[tokio::test]
@@ -194,7 +196,7 @@ async fn what_a_handler_does() {
         let asks = if row == "`log`, to one that did" { builder.log_level(LoggingLevel::Debug) } else { builder };
         let client = mcp_tokio::pair_with(server().0, asks).await.expect("the two come to terms");
         let of_error = |error: Error| error.rpc().expect("an answer").code.to_string().replace('-', "−");
-        let of_tool = |result: mcp::Result<mcp::model::CallToolResult>| match result {
+        let of_tool = |result: mcp::Result<CallToolResult>| match result {
             Ok(result) if result.is_error() => "`isError`".to_owned(),
             Ok(result) => result.joined_text(),
             Err(error) => of_error(error),
@@ -211,6 +213,10 @@ async fn what_a_handler_does() {
             }
             "`HandlerError::not_found`, of a resource" => {
                 return client.read_resource("a://2").await.map_or_else(of_error, |_| DONE.to_owned());
+            }
+            "structured content that is no object, `[1]`" => {
+                let content = client.call_tool("list", ()).await.expect("a list").structured_content;
+                return format!("`{}`", content.expect("structured content"));
             }
             _ => {}
         }
