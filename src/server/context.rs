@@ -171,7 +171,7 @@ impl Context {
     /// # fn example(ctx: mcp::Context) -> mcp::Result<()> {
     /// use mcp::model::{LogParams, LoggingLevel};
     ///
-    /// ctx.log_entry(&LogParams::new(LoggingLevel::Warning, "slow".into()).with_logger("database"))?;
+    /// ctx.log_entry(&LogParams::new(LoggingLevel::Warning, "slow").with_logger("database"))?;
     /// # Ok(()) }
     /// ```
     ///
