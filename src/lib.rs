@@ -8,8 +8,8 @@
 //! stands in one place, [`guide::eras`].
 //!
 //! Another runtime is another adapter crate with the same functions; [`runtime`] tells how to write one, and
-//! [`stream::serve`] and [`stream::connect`] are what it calls. The protocol itself is in the crate [`mcp_proto`], whose
-//! types are re-exported here as [`model`].
+//! [`stream::serve`] and [`stream::connect`] are what it calls. Handlers that are not `Send` live in a [`local::Local`].
+//! The protocol itself is in the crate [`mcp_proto`], whose types are re-exported here as [`model`].
 //!
 //! With the feature `seal`, what handlers keep between two rounds of a request is sealed before it goes through the client's
 //! hands. A server that others can reach than who started it wants that: [`Context::once`] tells why.

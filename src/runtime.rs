@@ -4,7 +4,9 @@
 //! the few lines of [`Runtime`] and [`Spawn`]. The adapter crates (`mcp-tokio` and its siblings) are such lines plus the functions that open
 //! pipes and sockets.
 //!
-//! Yet another runtime is one small type:
+//! Yet another runtime is one small type; `examples/own_runtime` in the repository is a whole executor with it, and the functions that an
+//! adapter has. One that has a clock and a timer and nothing else is enough for a [`Local`](crate::local::Local), which also keeps handlers
+//! that are not `Send`. Without any runtime there is the crate [`mcp_proto`] (`examples/blocking`).
 //!
 //! ```
 //! use mcp::runtime::{Clock, Runtime, Spawn};

@@ -1,5 +1,9 @@
 //! Connections over byte streams: one driver, generic over the stream and the runtime, for servers and clients alike.
 //!
+//! Whatever carries messages in order becomes such a stream with a few lines: a message is a line. `examples/custom_transport` in the
+//! repository does that for a channel of messages, and is the guide for authors of transports: when to join here and when at
+//! [`mcp_proto::Connection`], what to feed, what to drain, and what to do at the end.
+//!
 //! Adapters hand their runtime and opened streams to these functions:
 //!
 //! ```
