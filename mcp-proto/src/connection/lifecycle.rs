@@ -96,7 +96,7 @@ struct Probe {
     kept: Option<(ProtocolVersion, Arc<Peer>)>,
 }
 
-/// Probes before giving up: the first, one in another revision, one after `initialize` was refused as too old.
+/// Probes before giving up: the first, one in a revision that the server lists, one after `initialize` was refused as too old.
 const PROBES: u32 = 3;
 
 /// Whose terms a request of the peer is served on.
@@ -143,13 +143,8 @@ impl Connection {
         self.open_call(body, Purpose::Initialize, CallOptions { deadlines, ..<_>::default() });
     }
 
-    /// Draws the verdict from the answer to `server/discover` in `asked`.
-    pub(super) fn on_discover_answer(
-        &mut self,
-        asked: ProtocolVersion,
-        wire: i64,
-        answer: Result<&Message, RequestError>,
-    ) {
+    /// Draws the verdict from the answer to `server/discover`.
+    pub(super) fn on_discover_answer(&mut self, wire: i64, answer: Result<&Message, RequestError>) {
         let legacy = self.newest(Era::Legacy);
         match answer {
             Ok(message) => match self.read_discovery(message) {
@@ -161,7 +156,8 @@ impl Connection {
                 let supported = error.typed_data::<UnsupportedVersionData>().map(|data| data.supported);
                 match self.mutual(&supported.unwrap_or_default()) {
                     Some(version) if version.era() == Era::Legacy => self.initialize(),
-                    Some(version) if version != asked && self.lifecycle.probe.sent < PROBES => self.discover(version),
+                    // Also the one that it has just refused, if it says that it speaks it.
+                    Some(version) if self.lifecycle.probe.sent < PROBES => self.discover(version),
                     _ => self.die(self.incompatible(&error.to_string())),
                 }
             }

@@ -382,9 +382,9 @@ impl Connection {
             Purpose::Initialize => {
                 self.on_initialize_answer(result.as_ref().map(|(_, message)| message).map_err(Clone::clone));
             }
-            Purpose::Discover(version) => {
+            Purpose::Discover(_) => {
                 let answer = result.as_ref().map(|(_, message)| message).map_err(Clone::clone);
-                self.on_discover_answer(version, call.wire, answer);
+                self.on_discover_answer(call.wire, answer);
             }
         }
     }

@@ -194,6 +194,33 @@ fn an_unsupported_version_error_is_judged_by_what_it_lists() {
     assert!(matches!(verdict, Verdict::Closed(CloseReason::Incompatible(_))), "{verdict:?}");
 }
 
+/// A server that lists the revision that it has just refused is asked once more, as the conformance suite's does; and not for ever.
+#[test]
+fn a_server_that_lists_what_it_refused_is_asked_again() {
+    let refusal = |id: &Value| {
+        json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32022, "message": "no",
+            "data": {"supported": ["2026-07-28"], "requested": "2026-07-28"}}})
+    };
+    for config in [dual_client(), modern_client_config()] {
+        let mut node = Node::client(config.clone());
+        let first = answer(&mut node)["id"].clone();
+        node.tell(&refusal(&first));
+        let second = answer(&mut node);
+        assert_eq!(second["method"], "server/discover");
+        assert_ne!(second["id"], first);
+        node.tell(&discovered(&second["id"], &["2026-07-28"]));
+        assert!(matches!(node.events()[..], [Event::Ready { era: Era::Modern, .. }]));
+
+        let mut node = Node::client(config);
+        for _ in 0..3 {
+            let id = answer(&mut node)["id"].clone();
+            node.tell(&refusal(&id));
+        }
+        assert!(node.frames().is_empty());
+        assert!(matches!(node.closed_by(), Some(CloseReason::Incompatible(_))));
+    }
+}
+
 /// A client without the legacy era has nothing to fall back to.
 #[test]
 fn a_modern_client_closes_where_another_falls_back() {
