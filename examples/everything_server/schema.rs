@@ -1,7 +1,17 @@
-//! A tool whose schema uses what JSON Schema 2020-12 has, all of which must reach the client.
+//! Tools whose schemas say more than most: what JSON Schema 2020-12 has, all of which must reach the client, and an argument that
+//! is sent as a header as well.
 
 use mcp::{Server, Tool};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+#[derive(Deserialize, JsonSchema)]
+struct Located {
+    /// Where to run it; over HTTP also in the header `Mcp-Param-Region`, for whoever stands in between.
+    #[schemars(extend("x-mcp-header" = "Region"))]
+    region: String,
+}
 
 pub(crate) fn offer(server: Server) -> Server {
     let tool = Tool::new(
@@ -9,7 +19,11 @@ pub(crate) fn offer(server: Server) -> Server {
         "Tool with JSON Schema 2020-12 features for conformance testing (SEP-1613)",
         async |args: Map<String, Value>| format!("JSON Schema 2020-12 tool called with: {}", Value::Object(args)),
     );
-    server.tool(tool.input_schema(schema()))
+    server.tool(tool.input_schema(schema())).tool(Tool::new(
+        "test_header_parameter",
+        "Takes an argument that is sent as a header as well (SEP-2243)",
+        async |args: Located| format!("Run in {}", args.region),
+    ))
 }
 
 fn schema() -> Map<String, Value> {

@@ -106,6 +106,9 @@ async fn schema(client: &Client) -> Outcome<String> {
     let tool = tools.iter().find(|tool| tool.name == "json_schema_2020_12_tool").ok_or("no such tool")?;
     let keys = ["$schema", "$defs", "allOf", "if", "then", "else", "additionalProperties"];
     check(keys.iter().all(|key| tool.input_schema.contains_key(*key)), "something is lost of its schema")?;
+    let located = tools.iter().find(|tool| tool.name == "test_header_parameter").ok_or("no such tool")?;
+    same(&located.input_schema["properties"]["region"]["x-mcp-header"], &json!("Region"))?;
+    same(told(client, "test_header_parameter", json!({ "region": "here" })).await?.as_str(), "Run in here")?;
     let arguments = json!({ "name": "Ada", "email": "ada@example.com" });
     told(client, "json_schema_2020_12_tool", arguments).await
 }
