@@ -1,7 +1,9 @@
-//! The two examples that have everything, against each other: each revision, each transport.
+//! The two examples that have everything, against each other: each revision, runtime and transport.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 
 /// Where cargo has built an example, beside the tests.
 fn example(name: &str) -> PathBuf {
@@ -11,43 +13,115 @@ fn example(name: &str) -> PathBuf {
     built
 }
 
-/// Has the client take all the steps that this revision has; what it printed.
-fn walk(revision: &str) -> String {
+/// What runs the server, and what the client where the two meet over a socket.
+const RUNTIMES: [(&str, &str); 3] = [("tokio", "smol"), ("smol", "async-std"), ("async-std", "tokio")];
+const ERAS: [&str; 2] = ["2026-07-28", "2025-11-25"];
+
+fn client(runtime: &str, revision: &str) -> Command {
     let mut client = Command::new(example("everything_client"));
-    client.args(["--revision", revision, "--spawn"]).arg(example("everything_server")).arg("--stdio");
+    client.args(["--runtime", runtime, "--revision", revision]);
+    client
+}
+
+/// Has the client take all the steps that this revision has; what it printed.
+fn walk(client: &mut Command, revision: &str) -> String {
     let Output { status, stdout, stderr } = client.output().expect("the client runs");
     let (transcript, remarks) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    assert!(status.success(), "{status}\n{transcript}\n{remarks}");
-    assert!(transcript.lines().last().is_some_and(|last| last.ends_with(" ok, 0 failed")), "{transcript}");
-    assert!(transcript.contains(&format!("in {revision}")), "{transcript}");
+    assert!(status.success(), "{client:?}: {status}\n{transcript}\n{remarks}");
+    assert!(transcript.lines().last().is_some_and(|last| last.ends_with(" ok, 0 failed")), "{client:?}: {transcript}");
+    assert!(transcript.contains(&format!("in {revision}")), "{client:?}: {transcript}");
     transcript.into_owned()
 }
 
-#[test]
-fn every_step_in_the_stateless_era() {
-    let transcript = walk("2026-07-28");
-    assert!(transcript.contains("Multi-round complete for Ada who likes blue"), "{transcript}");
+fn walk_over_stdio(runtime: &str, revision: &str) -> String {
+    let mut client = client(runtime, revision);
+    client.arg("--spawn").arg(example("everything_server")).args(["--runtime", runtime, "--stdio"]);
+    walk(&mut client, revision)
+}
+
+/// A server that listens, until this is dropped.
+struct Listener {
+    child: Child,
+    address: String,
+}
+
+impl Listener {
+    fn open(runtime: &str, transport: &[&str]) -> Self {
+        let mut command = Command::new(example("everything_server"));
+        let mut child = command
+            .args(["--runtime", runtime])
+            .args(transport)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("it says where it listens");
+        let address = line.trim().strip_prefix("listening on ").expect("an address").to_owned();
+        Self { child, address }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Whether it has ended by itself is seen by the client.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs these side by side: a step of each waits for the server's clock.
+fn side_by_side(walks: impl IntoIterator<Item = impl FnOnce() + Send>) {
+    thread::scope(|scope| {
+        let walks = walks.into_iter().map(|walk| scope.spawn(walk)).collect::<Vec<_>>();
+        for walk in walks {
+            walk.join().expect("every step is fine");
+        }
+    });
 }
 
 #[test]
-fn every_step_in_the_era_with_a_handshake() {
-    let transcript = walk("2025-11-25");
-    assert!(transcript.contains("Multi-round complete for Ada who likes blue"), "{transcript}");
+fn every_step_over_stdio_on_each_runtime_in_both_eras() {
+    let pairs = RUNTIMES.iter().flat_map(|(runtime, _)| ERAS.map(|era| (runtime, era)));
+    side_by_side(pairs.map(|(runtime, era)| {
+        move || {
+            let transcript = walk_over_stdio(runtime, era);
+            assert!(transcript.contains("Multi-round complete for Ada who likes blue"), "{transcript}");
+            assert!(transcript.contains("the server has ended: exit status: 0"), "{transcript}");
+        }
+    }));
+}
+
+/// One server for the clients of both eras, each on another runtime than the server.
+fn over_sockets(transport: &str, place: impl Fn(&str) -> String + Sync) {
+    let place = &place;
+    side_by_side(RUNTIMES.map(|(server, other)| {
+        move || {
+            let listener = Listener::open(server, &[transport, &place(server)]);
+            let address = &listener.address;
+            side_by_side(ERAS.map(|era| move || drop(walk(client(other, era).args([transport, address]), era))));
+        }
+    }));
 }
 
 #[test]
-fn what_2025_06_18_has() {
-    walk("2025-06-18");
+fn every_step_over_tcp_between_all_runtimes_in_both_eras() {
+    over_sockets("--tcp", |_| "127.0.0.1:0".to_owned());
+}
+
+#[cfg(unix)]
+#[test]
+fn every_step_over_a_unix_socket_between_all_runtimes_in_both_eras() {
+    let folder = std::env::temp_dir().join(format!("mcp-everything-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for the sockets");
+    over_sockets("--unix", |runtime| folder.join(runtime).into_os_string().into_string().expect("a path in UTF-8"));
+    std::fs::remove_dir_all(&folder).expect("it is removed");
 }
 
 #[test]
-fn what_2025_03_26_has() {
-    walk("2025-03-26");
-}
-
-#[test]
-fn what_2024_11_05_has() {
-    walk("2024-11-05");
+fn every_step_that_the_older_revisions_have() {
+    let revisions = ["2025-06-18", "2025-03-26", "2024-11-05"];
+    side_by_side(revisions.map(|revision| move || drop(walk_over_stdio("tokio", revision))));
 }
 
 /// As the conformance suite runs a client: the scenario and the revision stand in the environment.

@@ -1,6 +1,8 @@
 //! How the client is connected: on which runtime, over what, in which revision.
 
 use std::error::Error;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,8 +12,8 @@ use mcp::{Client, ProtocolVersion};
 use crate::heard::Heard;
 use crate::pause::Pause;
 
-pub(crate) const USAGE: &str =
-    "usage: everything_client [--runtime tokio] [--revision REVISION] --spawn COMMAND ARGS...";
+pub(crate) const USAGE: &str = "usage: everything_client [--runtime tokio|async-std|smol] [--revision REVISION] \
+                                --tcp ADDRESS | --unix PATH | --spawn COMMAND ARGS...";
 
 /// What came of it all.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -23,6 +25,8 @@ const IDLE: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Runtime {
     Tokio,
+    AsyncStd,
+    Smol,
 }
 
 impl FromStr for Runtime {
@@ -31,6 +35,8 @@ impl FromStr for Runtime {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "tokio" => Ok(Self::Tokio),
+            "async-std" => Ok(Self::AsyncStd),
+            "smol" => Ok(Self::Smol),
             _ => Err(format!("there is no runtime {name:?}")),
         }
     }
@@ -39,7 +45,11 @@ impl FromStr for Runtime {
 /// What carries it.
 #[derive(Clone, Debug)]
 pub(crate) enum Transport {
+    /// A child process: a program and its arguments.
     Spawn(Vec<String>),
+    Tcp(String),
+    #[cfg(unix)]
+    Unix(PathBuf),
 }
 
 /// What the command line says.
@@ -63,6 +73,9 @@ impl Options {
                 [flag, name, others @ ..] if flag == "--revision" => {
                     (revision, rest) = (Some(revision_of(name)?), others);
                 }
+                [flag, address] if flag == "--tcp" => break Transport::Tcp(address.clone()),
+                #[cfg(unix)]
+                [flag, path] if flag == "--unix" => break Transport::Unix(path.into()),
                 [flag, command @ ..] if flag == "--spawn" && !command.is_empty() => {
                     break Transport::Spawn(command.to_vec());
                 }
@@ -90,6 +103,9 @@ macro_rules! run_on {
         }
         let client = match $options.transport {
             Transport::Spawn(command) => $adapter::spawn_with(command_of(command), builder).await?,
+            Transport::Tcp(address) => $adapter::connect_tcp_with(address, builder).await?,
+            #[cfg(unix)]
+            Transport::Unix(path) => $adapter::connect_unix_with(path, builder).await?,
         };
         $then(client, heard, pause).await
     }};
@@ -102,6 +118,10 @@ pub(crate) fn run(options: Options, then: impl AsyncFnOnce(Client, Heard, Pause)
             let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             tokio.block_on(async { run_on!(mcp_tokio, mcp_tokio::Tokio::current()?, options, then) })
         }
+        Runtime::AsyncStd => async_std::task::block_on(async {
+            run_on!(mcp_asyncstd, mcp_asyncstd::AsyncStd::current()?, options, then)
+        }),
+        Runtime::Smol => smol::block_on(async { run_on!(mcp_smol, mcp_smol::Smol::current()?, options, then) }),
     }
 }
 

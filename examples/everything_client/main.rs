@@ -1,7 +1,8 @@
 //! A client that uses every verb of the protocol against a server like `everything_server`, answers whatever that asks, and
 //! tells step by step what came of it; it fails if one step does.
 //!
-//! `cargo run --example everything_client -- [--runtime tokio] [--revision REVISION] --spawn COMMAND ARGS...`
+//! `cargo run --example everything_client -- [--runtime tokio|async-std|smol] [--revision REVISION]
+//! --tcp ADDRESS | --unix PATH | --spawn COMMAND ARGS...`
 //!
 //! With `MCP_CONFORMANCE_SCENARIO` set, as the official conformance suite does for the clients that it tests, it plays that
 //! scenario instead (`scenarios.rs`), in the revision that `MCP_CONFORMANCE_PROTOCOL_VERSION` names.

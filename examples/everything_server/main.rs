@@ -1,6 +1,6 @@
 //! A server with something for every feature of the protocol, under the names that the official conformance suite asks for.
 //!
-//! `cargo run --example everything_server -- [--runtime tokio] --stdio | --tcp ADDR | --unix PATH`
+//! `cargo run --example everything_server -- [--runtime tokio|async-std|smol] --stdio | --tcp ADDRESS | --unix PATH`
 //!
 //! What it offers is in `server.rs` and the rooms beside it, one for each feature; none of them knows a runtime or a transport.
 //! How it is served is in `serve.rs`.
@@ -53,7 +53,10 @@ fn parse(arguments: &[&str]) -> Result<(Runtime, Transport), String> {
                 (None, rest)
             }
             ["--stdio", rest @ ..] => (Some(Transport::Stdio), rest),
-            [unknown, ..] => return Err(format!("{unknown:?} is not known here")),
+            ["--tcp", address, rest @ ..] => (Some(Transport::Tcp((*address).to_owned())), rest),
+            #[cfg(unix)]
+            ["--unix", path, rest @ ..] => (Some(Transport::Unix(path.into())), rest),
+            [unknown, ..] => return Err(format!("{unknown:?} is not known here, or lacks its value")),
         };
         if chosen.is_some() && transport.is_some() {
             return Err("only one way to serve it at a time".to_owned());

@@ -1,18 +1,24 @@
 //! How the server is served: on which runtime, and over what.
 
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::str::FromStr;
 
+use mcp::net::{ListenOptions, Listening};
 use mcp::runtime::Spawn;
 
 use crate::pause::Pause;
 use crate::{resources, server};
 
-pub(crate) const USAGE: &str = "usage: everything_server [--runtime tokio] --stdio";
+pub(crate) const USAGE: &str =
+    "usage: everything_server [--runtime tokio|async-std|smol] --stdio | --tcp ADDRESS | --unix PATH";
 
 /// What runs it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Runtime {
     Tokio,
+    AsyncStd,
+    Smol,
 }
 
 impl FromStr for Runtime {
@@ -21,6 +27,8 @@ impl FromStr for Runtime {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "tokio" => Ok(Self::Tokio),
+            "async-std" => Ok(Self::AsyncStd),
+            "smol" => Ok(Self::Smol),
             _ => Err(format!("there is no runtime {name:?}")),
         }
     }
@@ -30,14 +38,21 @@ impl FromStr for Runtime {
 #[derive(Clone, Debug)]
 pub(crate) enum Transport {
     Stdio,
+    /// At an address of this machine, such as `127.0.0.1:4000`; port 0 is any that is free.
+    Tcp(String),
+    #[cfg(unix)]
+    Unix(PathBuf),
 }
 
 /// The adapters have the same functions, so that one body serves for all of them.
 macro_rules! serve_on {
     ($adapter:ident, $runtime:expr, $transport:expr) => {{
-        let server = everything($runtime);
+        let (server, options) = (everything($runtime), ListenOptions::default());
         match $transport {
             Transport::Stdio => $adapter::serve_stdio(server).await,
+            Transport::Tcp(address) => welcome($adapter::listen_tcp(address.as_str(), server, options).await?).await,
+            #[cfg(unix)]
+            Transport::Unix(path) => welcome($adapter::listen_unix(path, server, options).await?).await,
         }
     }};
 }
@@ -48,7 +63,18 @@ pub(crate) fn run(runtime: Runtime, transport: Transport) -> mcp::Result<()> {
             let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             tokio.block_on(async { serve_on!(mcp_tokio, mcp_tokio::Tokio::current()?, transport) })
         }
+        Runtime::AsyncStd => {
+            async_std::task::block_on(async { serve_on!(mcp_asyncstd, mcp_asyncstd::AsyncStd::current()?, transport) })
+        }
+        Runtime::Smol => smol::block_on(async { serve_on!(mcp_smol, mcp_smol::Smol::current()?, transport) }),
     }
+}
+
+/// Tells where it listens, and serves whoever comes.
+async fn welcome(listening: Listening) -> mcp::Result<()> {
+    println!("listening on {}", listening.address());
+    listening.ended().await;
+    Ok(())
 }
 
 /// The server, and beside it what changes by itself.
