@@ -6,7 +6,7 @@ use mcp::model::{
     ContentBlock, CreateMessageParams, CreateMessageResult, ElicitParams, ElicitResult, LogParams, Role, Root,
     StopReason,
 };
-use mcp::{Caching, Client, ClientBuilder, Notification};
+use mcp::{Caching, Client, ClientBuilder, Incoming, Interceptor, Message, Next, Notification, Outcome as Answer};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
@@ -23,11 +23,26 @@ pub(crate) struct Notes {
     pub(crate) told: Vec<String>,
     pub(crate) changed: Vec<String>,
     pub(crate) roots: Vec<String>,
+    /// The methods of all questions and notifications, whoever they were for.
+    pub(crate) passed: Vec<String>,
 }
 
 /// A handle on the notes. The channel is tokio's, and needs no runtime of tokio's.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard(watch::Sender<Notes>);
+
+/// Stands around everything that the server asks and tells.
+impl Interceptor for Heard {
+    async fn request(&self, request: Incoming, next: Next) -> Answer {
+        self.note(|notes| notes.passed.push(request.method().to_owned()));
+        next.run(request).await
+    }
+
+    fn notification(&self, message: Message) -> Option<Message> {
+        self.note(|notes| notes.passed.push(message.method().to_owned()));
+        Some(message)
+    }
+}
 
 impl Default for Heard {
     fn default() -> Self {
@@ -72,6 +87,7 @@ impl Heard {
         };
         let updated = self.clone();
         Client::builder("everything-client", env!("CARGO_PKG_VERSION"))
+            .intercept(self.clone())
             .cache(Caching::new().legacy(Duration::from_secs(60)))
             .on_elicit(move |question: ElicitParams| {
                 asked.note(|notes| notes.questions.push(question.message.clone()));

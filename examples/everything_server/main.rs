@@ -8,6 +8,7 @@
 mod asking;
 mod changes;
 mod content;
+mod counted;
 mod extras;
 mod pause;
 mod prompts;

@@ -6,7 +6,7 @@ use mcp::model::CacheScope;
 use mcp::{Cached, Server};
 
 use crate::pause::Pause;
-use crate::{asking, changes, content, extras, prompts, resources, rounds, schema, talk};
+use crate::{asking, changes, content, counted, extras, prompts, resources, rounds, schema, talk};
 
 /// For how long a client may keep lists and contents.
 const FRESH: Duration = Duration::from_secs(300);
@@ -31,6 +31,7 @@ pub(crate) fn server(pause: Pause) -> Server {
         schema::offer,
         changes::offer,
         extras::offer,
+        counted::offer,
         resources::offer,
         prompts::offer,
     ];

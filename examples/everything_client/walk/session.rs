@@ -1,5 +1,7 @@
 //! The connection as a whole: who the server is, what is there, and what is not.
 
+use std::collections::BTreeMap;
+
 use mcp::model::LoggingLevel;
 use mcp::{Client, Error, Started};
 use serde_json::{Value, json};
@@ -21,8 +23,9 @@ pub(super) async fn take(walk: Walk<'_>, transcript: &mut Transcript) {
     transcript.step("a tool that may become a task", task(walk)).await;
 }
 
-/// The last step.
+/// The last steps.
 pub(super) async fn leave(walk: Walk<'_>, transcript: &mut Transcript) {
+    transcript.step("what came by on either side", passed(walk)).await;
     let stats = walk.client.stats();
     transcript
         .step("what was counted", async {
@@ -123,4 +126,15 @@ async fn task(walk: Walk<'_>) -> Outcome<String> {
         Started::Done(result) => Ok(format!("done at once: {}", result.joined_text())),
         other => Err(format!("{other:?}").into()),
     }
+}
+
+/// Interceptors see everything, on the server as here.
+async fn passed(walk: Walk<'_>) -> Outcome<String> {
+    let counts: BTreeMap<String, u32> = walk.client.call_tool("test_request_counts", ()).await?.structured()?;
+    let calls = counts.get("tools/call").copied().unwrap_or_default();
+    check(calls > 10, "calls of tools went past the server's interceptor")?;
+    let passed = walk.heard.now().passed;
+    let has = |method: &str| passed.iter().any(|known| known == method);
+    check(has("sampling/createMessage") && has("notifications/message"), "some went past the client's interceptor")?;
+    Ok(format!("{calls} calls of tools there, {} questions and notifications here", passed.len()))
 }
