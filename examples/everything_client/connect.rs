@@ -3,7 +3,6 @@
 use std::error::Error;
 #[cfg(unix)]
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use mcp::process::Command;
@@ -11,6 +10,7 @@ use mcp::{Client, ProtocolVersion};
 
 use crate::heard::Heard;
 use crate::pause::Pause;
+use crate::runtime::Runtime;
 
 pub(crate) const USAGE: &str = "usage: everything_client [--runtime tokio|async-std|smol] [--revision REVISION] \
                                 --tcp ADDRESS | --unix PATH | --spawn COMMAND ARGS...";
@@ -20,27 +20,6 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// For how long nothing may be heard of a request.
 const IDLE: Duration = Duration::from_secs(20);
-
-/// What runs it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Runtime {
-    Tokio,
-    AsyncStd,
-    Smol,
-}
-
-impl FromStr for Runtime {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "tokio" => Ok(Self::Tokio),
-            "async-std" => Ok(Self::AsyncStd),
-            "smol" => Ok(Self::Smol),
-            _ => Err(format!("there is no runtime {name:?}")),
-        }
-    }
-}
 
 /// What carries it.
 #[derive(Clone, Debug)]

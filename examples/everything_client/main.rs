@@ -14,6 +14,8 @@ mod connect;
 mod heard;
 #[path = "../everything_server/pause.rs"]
 mod pause;
+#[path = "../everything_server/runtime.rs"]
+mod runtime;
 mod scenarios;
 mod transcript;
 mod walk;
@@ -27,6 +29,12 @@ use transcript::Transcript;
 
 fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
+    if let [help] = arguments.as_slice()
+        && (help == "--help" || help == "-h")
+    {
+        println!("{}", connect::USAGE);
+        return ExitCode::SUCCESS;
+    }
     let variable = |name| std::env::var(name).ok();
     let scenario = variable("MCP_CONFORMANCE_SCENARIO");
     let options = match Options::parse(&arguments, variable("MCP_CONFORMANCE_PROTOCOL_VERSION").as_deref()) {

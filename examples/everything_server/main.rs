@@ -14,6 +14,7 @@ mod pause;
 mod prompts;
 mod resources;
 mod rounds;
+mod runtime;
 mod schema;
 mod serve;
 mod server;
@@ -21,11 +22,16 @@ mod talk;
 
 use std::process::ExitCode;
 
-use serve::{Runtime, Transport};
+use runtime::Runtime;
+use serve::Transport;
 
 fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
     let arguments = arguments.iter().map(String::as_str).collect::<Vec<_>>();
+    if let ["--help" | "-h"] = arguments.as_slice() {
+        println!("{}", serve::USAGE);
+        return ExitCode::SUCCESS;
+    }
     let (runtime, transport) = match parse(&arguments) {
         Ok(parsed) => parsed,
         Err(fault) => {

@@ -2,37 +2,16 @@
 
 #[cfg(unix)]
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use mcp::net::{ListenOptions, Listening};
 use mcp::runtime::Spawn;
 
 use crate::pause::Pause;
+use crate::runtime::Runtime;
 use crate::{resources, server};
 
 pub(crate) const USAGE: &str =
     "usage: everything_server [--runtime tokio|async-std|smol] --stdio | --tcp ADDRESS | --unix PATH";
-
-/// What runs it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Runtime {
-    Tokio,
-    AsyncStd,
-    Smol,
-}
-
-impl FromStr for Runtime {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "tokio" => Ok(Self::Tokio),
-            "async-std" => Ok(Self::AsyncStd),
-            "smol" => Ok(Self::Smol),
-            _ => Err(format!("there is no runtime {name:?}")),
-        }
-    }
-}
 
 /// What carries it.
 #[derive(Clone, Debug)]
