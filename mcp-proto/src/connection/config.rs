@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::event::Meta;
 use super::extension::Extension;
 use crate::model::{ClientCapabilities, Implementation, LoggingLevel, ProtocolVersion, ServerCapabilities};
 
@@ -114,6 +115,9 @@ pub struct ClientConfig {
     pub rounds: u32,
     /// Whether the application is shown the server's pings.
     pub own_answers: OwnAnswers,
+    /// The user's keys of `_meta` on the requests of the handshake (`server/discover`, `initialize`): the trace that connecting
+    /// belongs to, say.
+    pub handshake_meta: Meta,
     /// The bounds.
     pub limits: Limits,
 }
@@ -130,6 +134,7 @@ impl ClientConfig {
             extensions: Vec::new(),
             rounds: 10,
             own_answers: OwnAnswers::AtOnce,
+            handshake_meta: None,
             limits: Limits::default(),
         }
     }

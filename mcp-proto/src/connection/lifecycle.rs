@@ -124,8 +124,8 @@ impl Connection {
         self.lifecycle.phase = Phase::Probing;
         self.lifecycle.probe.sent += 1;
         if let Ok(body) = Body::empty("server/discover") {
-            let options =
-                CallOptions { deadlines: Deadlines::Call { idle: patience, cap: patience }, ..<_>::default() };
+            let deadlines = Deadlines::Call { idle: patience, cap: patience };
+            let options = CallOptions { deadlines, meta: config.handshake_meta.clone(), ..<_>::default() };
             self.open_call(body, Purpose::Discover(version), options);
         }
     }
@@ -140,7 +140,8 @@ impl Connection {
         let Ok(body) = Body::new("initialize", &params) else {
             return self.die(CloseReason::Incompatible("our own capabilities cannot be encoded".into()));
         };
-        self.open_call(body, Purpose::Initialize, CallOptions { deadlines, ..<_>::default() });
+        let meta = config.handshake_meta.clone();
+        self.open_call(body, Purpose::Initialize, CallOptions { deadlines, meta, ..<_>::default() });
     }
 
     /// Draws the verdict from the answer to `server/discover`.
@@ -265,7 +266,7 @@ impl Connection {
     /// A request of the modern era brings its own terms (specification 2026-07-28: basic). Judged in this order: the
     /// required keys, the revision, the method.
     fn modern_terms(&self, message: &Message, meta: &mut RequestMetaObject<'_>) -> Result<Terms, ErrorObject> {
-        if let Some(fault) = meta.malformed.first() {
+        if let Some(fault) = meta.malformed.iter().find(|fault| !meta_key::OF_THE_TRACE.contains(&fault.key)) {
             return Err(ErrorObject::invalid_params(fault.to_string()));
         }
         let (Some(asked), Some(capabilities)) = (&meta.protocol_version, meta.client_capabilities.take()) else {

@@ -1,5 +1,7 @@
 //! Counters: what a connection has seen, for operators and tests.
 
+use core::ops::AddAssign;
+
 use serde::{Deserialize, Serialize};
 
 /// Counts since the connection began.
@@ -20,4 +22,18 @@ pub struct Stats {
     pub broken_rules: u64,
     /// Progress and log messages of ours that were not sent: queue full, below the level, or their request over.
     pub dropped: u64,
+}
+
+/// The counts of several connections together.
+impl AddAssign for Stats {
+    fn add_assign(&mut self, other: Self) {
+        let Self { received, sent, refused, strays, coerced_ids, broken_rules, dropped } = other;
+        self.received += received;
+        self.sent += sent;
+        self.refused += refused;
+        self.strays += strays;
+        self.coerced_ids += coerced_ids;
+        self.broken_rules += broken_rules;
+        self.dropped += dropped;
+    }
 }

@@ -188,6 +188,13 @@ impl Body {
         self.open.capacity() + size_of::<Self>()
     }
 
+    /// The parameters as JSON, without what the core will add; `None` for a result.
+    pub fn params_json(&self) -> Option<String> {
+        let head = self.method.end + r#"","params":"#.len();
+        (!self.method.is_empty())
+            .then(|| format!("{}}}", String::from_utf8_lossy(self.open.get(head..).unwrap_or_default())))
+    }
+
     pub(crate) fn level(&self) -> Option<LoggingLevel> {
         self.level
     }

@@ -478,3 +478,12 @@ fn a_forwarded_message_loses_no_member() {
     assert_eq!(frame, r#"{"jsonrpc":"2.0","result":{"content":[],"x":{"resultType":"kept"}},"id":3}"#);
     assert!(Body::forward(&scan(r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"}}"#)).is_err());
 }
+
+#[test]
+fn what_a_body_says_can_be_looked_at() {
+    let request = Body::new("tools/call", &json!({"name": "add"})).unwrap();
+    assert_eq!(request.params_json().as_deref(), Some(r#"{"name":"add"}"#));
+    assert_eq!(Body::empty("ping").unwrap().params_json().as_deref(), Some("{}"));
+    assert_eq!((request.result_json(), Body::empty_result().params_json()), (None, None));
+    assert_eq!(Body::empty_result().result_json().as_deref(), Some("{}"));
+}

@@ -41,6 +41,9 @@ pub mod meta_key {
     /// What travels with the trace (W3C Baggage).
     pub const BAGGAGE: &str = "baggage";
 
+    /// Those of a trace. They say nothing about the request, so that a malformed one is no reason to refuse it.
+    pub const OF_THE_TRACE: [&str; 3] = [TRACEPARENT, TRACESTATE, BAGGAGE];
+
     /// Those that belong to one connection and its messages, and are not passed on to another.
     pub const OF_THE_CONNECTION: [&str; 7] =
         [PROGRESS_TOKEN, PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, SERVER_INFO, SUBSCRIPTION_ID];
@@ -149,7 +152,7 @@ fn decode<'a, T: Deserialize<'a>>(value: &'a str) -> Result<T, String> {
     })
 }
 
-fn text(value: &str) -> Result<Cow<'_, str>, String> {
+pub(super) fn text(value: &str) -> Result<Cow<'_, str>, String> {
     decode::<Text<'_>>(value).map(|text| text.0)
 }
 

@@ -41,6 +41,7 @@ mod subscriptions;
 mod tasks;
 mod tasks_extension;
 mod tools;
+mod trace_context;
 mod version;
 pub(crate) mod wire;
 
@@ -72,6 +73,7 @@ pub use subscriptions::*;
 pub use tasks::*;
 pub use tasks_extension::*;
 pub use tools::*;
+pub use trace_context::*;
 pub use version::{Era, ProtocolVersion, UnknownVersion};
 
 #[cfg(test)]

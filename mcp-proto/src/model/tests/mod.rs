@@ -9,6 +9,7 @@ mod pages;
 mod requests;
 mod revisions;
 mod tasks;
+mod trace_context;
 mod wire;
 
 use core::fmt::Debug;

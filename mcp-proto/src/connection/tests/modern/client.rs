@@ -165,3 +165,17 @@ fn a_client_cancels_by_notification() {
     client.tell(&json!({"jsonrpc": "2.0", "id": id, "result": {"resultType": "complete", "content": []}}));
     assert_eq!(kinds(&client.events()), ["stray"]);
 }
+
+/// What goes with the requests of the handshake stands beside what the core writes, in both of them.
+#[test]
+fn the_handshake_carries_the_users_keys() {
+    let mut config = dual_client();
+    config.handshake_meta = json!({"traceparent": "t", meta_key::CLIENT_INFO: "fake"}).as_object().cloned();
+    let mut client = Node::client(config);
+    let asked = answer(&mut client);
+    assert_eq!((&asked["method"], &asked["params"]["_meta"]["traceparent"]), (&json!("server/discover"), &json!("t")));
+    assert_eq!(asked["params"]["_meta"][meta_key::CLIENT_INFO]["name"], "client");
+    client.tell(&json!({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32601, "message": "what?"}}));
+    let asked = answer(&mut client);
+    assert_eq!((&asked["method"], &asked["params"]["_meta"]), (&json!("initialize"), &json!({"traceparent": "t"})));
+}

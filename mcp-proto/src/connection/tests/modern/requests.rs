@@ -117,6 +117,22 @@ fn a_malformed_reserved_key_is_named() {
     }
 }
 
+/// A trace says nothing about the request: one that is malformed is left out, and the request is served.
+#[test]
+fn a_malformed_trace_is_no_reason_to_refuse() {
+    let mut server = Node::server(dual_server());
+    for (id, key) in (1..).zip(meta_key::OF_THE_TRACE) {
+        for value in [json!(1), json!({}), json!("garbage")] {
+            let mut request = modern(id, "tools/list", json!({}));
+            request["params"]["_meta"][key] = value;
+            server.tell(&request);
+            assert_eq!(kinds(&server.events()), ["request"], "{request}");
+            server.tell(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}));
+            assert_eq!(kinds(&server.events()), ["cancelled"]);
+        }
+    }
+}
+
 /// "UnsupportedProtocolVersionError … `supported` … `requested`", also for a revision that exists but is not of this era.
 #[test]
 fn an_unsupported_version_is_answered_with_those_that_are() {
