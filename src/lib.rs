@@ -14,8 +14,8 @@
 //! With the feature `seal`, what handlers keep between two rounds of a request is sealed before it goes through the client's
 //! hands. A server that others can reach than who started it wants that: [`Context::once`] tells why.
 //!
-//! This crate names no runtime and starts no tasks by itself except through [`runtime::Spawn`]. It logs through `tracing`
-//! and never configures logging; what carries the protocol on stdout carries nothing else.
+//! This crate names no runtime and starts no tasks by itself except through [`runtime::Spawn`]. It logs and traces through
+//! `tracing` ([`trace`] says what) and never configures logging; what carries the protocol on stdout carries nothing else.
 
 mod client;
 mod error;
@@ -32,6 +32,7 @@ pub mod seal;
 mod server;
 pub mod stdio;
 pub mod stream;
+pub mod trace;
 
 pub use client::{
     Asked, Caching, Callback, CallbackOutput, Changes, Client, ClientBuilder, ClientGroup, Ended, GroupError, Grouped,

@@ -40,6 +40,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use tracing::{Instrument, Span};
 
 use self::call::{Asked, Call};
 use self::inbox::{Inbox, Job, TaskWaker};
@@ -310,15 +311,18 @@ where
     T: Send + 'static,
 {
     let (asked, away) = Asked::new();
+    // What is done for a request is in its span, also here.
+    let span = Span::current();
     inbox.push(Job::Call(Box::new(move |home: &Home| {
         let handler = home.handler::<H>(at);
-        Box::pin(Call::new(asked, async move {
+        let running = async move {
             match handler {
                 Some(handler) => begin(handler).await,
                 // It was taken in under this number, and nothing is ever taken out.
                 None => unreachable!("a handler has changed its place"),
             }
-        }))
+        };
+        Box::pin(Call::new(asked, running.instrument(span)))
     })));
     away
 }

@@ -35,6 +35,7 @@ use std::path::Path;
 use futures_io::{AsyncRead, AsyncWrite};
 use mcp::net::{Bind, ListenOptions, Listening};
 use mcp::process::Command;
+use mcp::trace::Transport;
 use mcp::{Client, ClientBuilder, Restart, Server};
 
 mod open;
@@ -61,7 +62,7 @@ pub async fn serve_stdio(server: Server) -> mcp::Result<()> {
     let stdio = mcp::stdio::claim()?;
     let hangup = Box::pin(mcp::stdio::hangup(&stdio.output));
     let (reader, writer) = (open::input(stdio.input)?, open::output(stdio.output)?);
-    mcp::stream::serve(runtime, reader, writer, Some(hangup), server).await
+    mcp::stream::serve(runtime, reader, writer, Some(hangup), server.over(Transport::Pipe)).await
 }
 
 /// Starts a server as a child process and connects to it.

@@ -22,6 +22,7 @@ use super::{Asked, Caching, Client};
 use crate::intercept::{Interceptor, Link};
 use crate::runtime::Spawn;
 use crate::stream::{BoxFuture, Budget, ResponseRouter, Service};
+use crate::trace::{Propagation, Tracer, Transport};
 use crate::{Error, Result};
 
 /// Says who a client is, what its server may ask of it, and who hears what the server tells.
@@ -56,6 +57,7 @@ pub struct ClientBuilder {
     log_level: Option<LoggingLevel>,
     caching: Option<Caching>,
     budget: Budget,
+    tracer: Tracer,
     declare: Vec<Declare>,
     faults: Vec<String>,
 }
@@ -78,7 +80,8 @@ impl ClientBuilder {
         config.versions = ProtocolVersion::ALL.to_vec();
         let (callbacks, deadlines) = (Box::default(), Deadlines::default());
         let (log_level, caching, declare, faults) = (None, None, Vec::new(), Vec::new());
-        Self { config, callbacks, deadlines, log_level, caching, budget: Budget::process(), declare, faults }
+        let (budget, tracer) = (Budget::process(), Tracer::default());
+        Self { config, callbacks, deadlines, log_level, caching, budget, tracer, declare, faults }
     }
 
     /// The revisions that are acceptable, of one era or of both. With both, a server that does not know the question which it
@@ -188,6 +191,19 @@ impl ClientBuilder {
         let chain = &mut self.callbacks.interceptors;
         *chain = chain.iter().cloned().chain([link]).collect();
         self.config.own_answers = OwnAnswers::Shown;
+        self
+    }
+
+    /// How traces go on from message to message, by a [`Propagator`](crate::trace::Propagator) usually.
+    /// [`trace`](crate::trace) tells it all.
+    pub fn propagation(mut self, propagation: impl Into<Propagation>) -> Self {
+        self.tracer.propagation = propagation.into();
+        self
+    }
+
+    /// What the connection runs over, for its spans. Adapters say so where they know.
+    pub fn over(mut self, transport: Transport) -> Self {
+        self.tracer.transport = Some(transport);
         self
     }
 
@@ -431,8 +447,9 @@ impl ClientBuilder {
             return Err(Error::Definition(self.faults));
         }
         self.config.capabilities = self.declared();
-        let Self { config, callbacks, deadlines, log_level, caching, budget, .. } = self;
-        Ok(Setup { config: Arc::new(*config), callbacks: Arc::new(*callbacks), deadlines, log_level, caching, budget })
+        let Self { config, callbacks, deadlines, log_level, caching, budget, tracer, .. } = self;
+        let (config, callbacks) = (Arc::new(*config), Arc::new(*callbacks));
+        Ok(Setup { config, callbacks, deadlines, log_level, caching, budget, tracer })
     }
 }
 
@@ -450,6 +467,7 @@ pub(crate) struct Setup {
     pub(super) log_level: Option<LoggingLevel>,
     pub(super) caching: Option<Caching>,
     pub(crate) budget: Budget,
+    pub(crate) tracer: Tracer,
 }
 
 impl Setup {

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use super::Client;
 use crate::intercept::{self, Incoming, Link};
 use crate::stream::{Answer, BoxFuture, Handling, Inbound, Reply, Routers, Service, Shared};
+use crate::trace::{Known, is_method};
 
 /// What a callback can see and do while it answers a question of the server: the first argument of those that ask for it.
 #[derive(Clone, Debug)]
@@ -289,6 +290,10 @@ impl Service for Answerer {
             None => self.answer(&message),
         };
         handling.map_or_else(|error| Handling::Now(Err(error)), Handling::InPlace)
+    }
+
+    fn knows(&self, message: &Message) -> Known {
+        Known::if_so(self.callbacks.requests.contains_key(message.method()) || is_method(message.method()))
     }
 
     fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {

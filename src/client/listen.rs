@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::Client;
 use super::request::set_idle;
-use crate::stream::{Call, Key, Shared, Sink};
+use crate::stream::{Answered, Call, Key, Shared, Sink};
 use crate::{Error, Result};
 
 /// The wish to hear of changes, which is sent when it is awaited; see [`Client::listen`].
@@ -247,7 +247,7 @@ impl Changes {
     /// Waits for the acknowledgement; an end that comes before it is the answer.
     fn poll_granted(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let Some(call) = &mut self.call else { return Poll::Ready(Ok(())) };
-        let answer = Pin::new(call).poll(cx);
+        let answer = Pin::new(&mut *call).poll(cx);
         let waker = cx.waker().clone();
         let (is_granted, waker) = self.client.inner.link.with(|state| match state.listeners.get_mut(self.key) {
             Some(listener) => (listener.is_granted, listener.wake(waker)),
@@ -255,9 +255,13 @@ impl Changes {
         });
         drop(waker);
         match answer {
-            Poll::Pending if is_granted => Poll::Ready(Ok(())),
+            Poll::Pending if is_granted => {
+                call.granted();
+                Poll::Ready(Ok(()))
+            }
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(Answered { operation, message, .. })) => {
+                operation.answered(self.client.inner.link.now(), &message);
                 self.call = None;
                 self.ended = Some(Ended::Completed);
                 if !is_granted {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::cached::OneAnswer;
 use crate::stream::{Answered, Call, Lesson};
+use crate::trace::{Operation, Outcome, TraceContext, Within};
 use crate::{Error, Result};
 
 /// A request that is sent when it is awaited, with a result of type `T`.
@@ -113,6 +114,15 @@ impl<T> Request<T> {
         self
     }
 
+    /// Sends it as part of this trace, where nothing else says which one it belongs to. For what is sent outside of the
+    /// handler that the trace came to: there it goes on by itself ([`trace`](crate::trace)).
+    pub fn trace(mut self, trace: TraceContext) -> Self {
+        if let Ok(call) = self.call {
+            self.call = Ok(call.within(Within { operation: Operation::default(), trace }));
+        }
+        self
+    }
+
     pub(crate) fn options(&mut self, change: impl FnOnce(&mut CallOptions)) {
         if let Ok(call) = &mut self.call {
             change(call.options());
@@ -181,14 +191,19 @@ impl<T> Future for Pending<T> {
         let (what, now) = (call.what().to_owned(), call.now());
         this.call = None;
         Poll::Ready(match answer {
-            Ok(Answered { kind, message, sent }) => match (this.decode)(&kind, &message) {
+            Ok(Answered { operation, kind, message, sent }) => match (this.decode)(&kind, &message) {
                 Ok(result) => {
+                    operation.answered(now, &message);
                     if let Some(kept) = this.kept.take() {
                         kept.keep(now, message, sent);
                     }
                     Ok(result)
                 }
-                Err(error) => Err(Error::Result { what, error }),
+                Err(error) => {
+                    let error = Error::Result { what, error };
+                    operation.end(now, &Outcome::of(&error));
+                    Err(error)
+                }
             },
             Err(error) => match this.kept.take().and_then(|kept| kept.stand_in(&error)) {
                 Some(message) => {

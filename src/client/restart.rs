@@ -319,10 +319,10 @@ where
         let opened = in_time(&self.runtime, &self.setup, (self.open)()).await?;
         let child = opened.child.clone();
         self.succession.0.set_child(child.clone());
-        let shared = share_client(&self.runtime, &self.setup);
+        let (shared, handshake) = share_client(&self.runtime, &self.setup, &opened);
         let mut trial = Trial(Some(Arc::clone(&shared)));
         self.runtime.spawn(driver(&self.runtime, opened, &shared, &self.setup, &self.client));
-        match ready(&shared, child.clone()).await {
+        match ready(&shared, child.clone(), handshake).await {
             Ok(_) => {
                 trial.0 = None;
                 Ok(shared)

@@ -267,7 +267,8 @@ impl Context {
     }
 
     async fn ask_directly(&self, what: String, body: Body, on_progress: Option<OnProgress>) -> Result<Box<RawValue>> {
-        let mut call = Call::new(Link::One(Arc::clone(self.shared()), None), what, body);
+        let link = Link::One(Arc::clone(self.shared()), None);
+        let mut call = Call::new(link, what, body).within(self.as_within());
         if let Some(on_progress) = on_progress {
             call.on_progress(on_progress);
         }

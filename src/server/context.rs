@@ -4,7 +4,7 @@ use std::any::{Any, TypeId, type_name};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use mcp_proto::model::{LogParams, LoggingLevel, Progress};
 use mcp_proto::{Body, InboundId, Message, Meta, Peer, ProtocolVersion, RequestMeta, Scope, Timestamp};
@@ -15,6 +15,7 @@ use super::Server;
 use super::once::Kept;
 use super::rounds::Round;
 use crate::stream::{Cancel, Inbound, Shared, notify};
+use crate::trace::{Operation, TraceContext, Within};
 use crate::{Error, Result};
 
 /// One request at work: what is known about it, and what its handler may say to the peer meanwhile.
@@ -57,6 +58,9 @@ struct Inner {
     message: Message,
     meta: Box<RequestMeta>,
     cancel: Arc<Cancel>,
+    operation: Operation,
+    /// The trace that came with it, once somebody has asked.
+    trace: OnceLock<TraceContext>,
     server: Server,
     /// Where questions go in the era in which the client cannot be asked directly.
     round: Option<Round>,
@@ -68,9 +72,11 @@ struct Inner {
 
 impl Context {
     pub(super) fn new(shared: &Arc<Shared>, request: Inbound, server: Server, round: Option<Round>) -> Self {
-        let Inbound { id, message, meta, cancel } = request;
+        let Inbound { id, message, meta, cancel, operation } = request;
         let (shared, kept, answers) = (Arc::clone(shared), Kept::default(), Kept::default());
-        Self { inner: Arc::new(Inner { shared, id, message, meta, cancel, server, round, kept, answers }) }
+        let trace = OnceLock::new();
+        let inner = Inner { shared, id, message, meta, cancel, operation, trace, server, round, kept, answers };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -180,7 +186,7 @@ impl Context {
     /// When the request is over, or the server does not offer logging.
     pub fn log_entry(&self, entry: &LogParams) -> Result<()> {
         let body = Body::log(entry)?;
-        notify(&self.inner.shared, body, Scope::Within(self.inner.id), None)
+        notify(&self.inner.shared, body, Scope::Within(self.inner.id), self.traced(None))
     }
 
     /// Waits until the request is cancelled, by the peer or by the end of the connection.
@@ -257,7 +263,42 @@ impl Context {
     ///
     /// When the request is over, or the notification cannot be sent now or at all.
     pub fn notify(&self, method: &str, params: &impl Serialize, meta: Meta) -> Result<()> {
-        notify(&self.inner.shared, Body::new(method, params)?, Scope::Within(self.inner.id), meta)
+        notify(&self.inner.shared, Body::new(method, params)?, Scope::Within(self.inner.id), self.traced(meta))
+    }
+
+    /// The trace that the request belongs to, as it came; empty if it came with none, or a malformed one. What the handler sends
+    /// through this context is part of it by itself: see [`trace`](crate::trace).
+    pub fn trace(&self) -> &TraceContext {
+        self.inner.trace.get_or_init(|| TraceContext::of(&self.inner.message).0)
+    }
+
+    /// The request's span, for what the handler starts beside itself; within the handler it is the current one. Disabled if
+    /// nobody looks.
+    ///
+    /// ```
+    /// use tracing::Instrument;
+    ///
+    /// let tool = mcp::Tool::new("import", "Import in the background", async |ctx: mcp::Context| {
+    ///     let importing = async { tracing::info!("imported") };
+    ///     tokio::spawn(importing.instrument(ctx.span().clone()));
+    ///     "begun"
+    /// });
+    /// # drop(tool);
+    /// ```
+    pub fn span(&self) -> &tracing::Span {
+        self.inner.operation.span()
+    }
+
+    /// The request as what is sent during it sees it.
+    pub(super) fn as_within(&self) -> Within {
+        Within { operation: self.inner.operation.clone(), trace: self.trace().clone() }
+    }
+
+    /// The keys of a notification within it.
+    fn traced(&self, mut meta: Meta) -> Meta {
+        let Inner { shared, operation, .. } = &*self.inner;
+        shared.tracer().write(|| operation.around(), || self.trace(), &mut meta);
+        meta
     }
 }
 

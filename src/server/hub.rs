@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use mcp_proto::Change;
+use mcp_proto::{Change, Stats};
 
 use crate::stream::Shared;
 
@@ -151,6 +151,8 @@ pub(super) struct Hub {
 struct Connections {
     open: BTreeMap<u64, Arc<Shared>>,
     next: u64,
+    /// What those counted that are over.
+    past: Stats,
 }
 
 impl Hub {
@@ -191,6 +193,16 @@ impl Hub {
         Place { hub: Arc::clone(self), number }
     }
 
+    /// What all connections have counted, open or over.
+    pub(super) fn stats(&self) -> Stats {
+        let (mut sum, open) = {
+            let connections = self.connections();
+            (connections.past, connections.open.values().cloned().collect::<Vec<_>>())
+        };
+        open.into_iter().for_each(|shared| sum += shared.stats());
+        sum
+    }
+
     pub(super) fn len(&self) -> usize {
         self.connections().open.len()
     }
@@ -209,7 +221,11 @@ pub(crate) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let shared = self.hub.connections().open.remove(&self.number);
+        let mut connections = self.hub.connections();
+        let shared = connections.open.remove(&self.number);
+        // Nothing is counted any more. Under both locks, so that nobody counts it twice or not at all.
+        connections.past += shared.as_ref().map(|shared| shared.stats()).unwrap_or_default();
+        drop(connections);
         drop(shared);
     }
 }

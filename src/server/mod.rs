@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mcp_proto::model::{CacheScope, Icon, ServerCapabilities, Supported};
-use mcp_proto::{Change, Extension, Limits, ProtocolVersion, ServerConfig};
+use mcp_proto::{Change, Extension, Limits, ProtocolVersion, ServerConfig, Stats};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -56,6 +56,7 @@ pub use self::tool::{IntoTool, Tool, ToolHandler};
 pub use self::update::{Edit, Item};
 use crate::intercept::Interceptor;
 use crate::stream::{Budget, ResponseRouter, Routers, Service, Shared};
+use crate::trace::{Propagation, Tracer, Transport};
 use crate::{Error, Result};
 
 /// What a server offers. A cheap handle: clones share it, and one may serve any number of connections.
@@ -75,6 +76,8 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub struct Server {
     live: Arc<Live>,
+    /// What the next connections of this handle run over.
+    over: Option<Transport>,
 }
 
 /// The answers that say how long they may be kept.
@@ -101,6 +104,7 @@ struct Live {
     carrier: Carrier,
     routers: Routers,
     budget: Budget,
+    propagation: Propagation,
     hub: Arc<Hub>,
 }
 
@@ -114,6 +118,7 @@ impl Clone for Live {
             carrier: self.carrier.clone(),
             routers: self.routers.clone(),
             budget: self.budget.clone(),
+            propagation: self.propagation.clone(),
             hub: Hub::new(self.hub.bus()),
         }
     }
@@ -153,9 +158,15 @@ impl Server {
                 carrier: Carrier::default(),
                 routers: Routers::default(),
                 budget: Budget::process(),
+                propagation: Propagation::default(),
                 hub: Hub::new(None),
             }),
+            over: None,
         }
+    }
+
+    fn of(live: &Arc<Live>) -> Self {
+        Self { live: Arc::clone(live), over: None }
     }
 
     /// Offers a tool. They are listed in the order in which they are added.
@@ -369,6 +380,22 @@ impl Server {
         self
     }
 
+    /// How traces go on from message to message, by a [`Propagator`](crate::trace::Propagator) usually.
+    /// [`trace`](crate::trace) tells it all.
+    #[must_use]
+    pub fn propagation(mut self, propagation: impl Into<Propagation>) -> Self {
+        self.live_mut().propagation = propagation.into();
+        self
+    }
+
+    /// What the connections run over that are served with this handle, for their spans; it stays the same server. Adapters say
+    /// so where they know.
+    #[must_use]
+    pub fn over(mut self, transport: Transport) -> Self {
+        self.over = Some(transport);
+        self
+    }
+
     /// Relaxes a rule about definitions: what breaks it is logged as a warning and no fault.
     #[must_use]
     pub fn lenient(self, rule: Lenient) -> Self {
@@ -541,6 +568,12 @@ impl Server {
         self.live.hub.len()
     }
 
+    /// What all its connections have counted since it was made, those that are over included: for operators and tests. As metrics:
+    /// see [`trace`](crate::trace).
+    pub fn stats(&self) -> Stats {
+        self.live.hub.stats()
+    }
+
     /// What it declares to clients that connect now.
     pub fn declares(&self) -> ServerCapabilities {
         self.live.definition().config.capabilities.clone()
@@ -576,6 +609,10 @@ impl Server {
     /// The budget in force: listeners ask it whether to take another connection.
     pub(crate) fn shared_budget(&self) -> &Budget {
         &self.live.budget
+    }
+
+    pub(crate) fn tracer(&self) -> Tracer {
+        Tracer { propagation: self.live.propagation.clone(), transport: self.over }
     }
 
     fn states(&self) -> &Arc<States> {

@@ -6,7 +6,7 @@ use mcp_proto::model::{
     Capability, CompleteParams, CompleteResult, Completion, CompletionRef, GetPromptParams, ListenParams,
     ReadResourceResult, SubscribeParams, SubscriptionFilter,
 };
-use mcp_proto::{Body, EncodeError, ErrorCode, ErrorObject};
+use mcp_proto::{Body, EncodeError, ErrorCode, ErrorObject, Message};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -17,8 +17,19 @@ use super::registry::Cache;
 use super::resource::{At, Reader};
 use super::serving::{Serve, Threading};
 use crate::stream::{Answer, Handling, Inbound, Reply};
+use crate::trace::is_method;
 
 impl Definition {
+    /// Whether what a message is about exists: its method, and the tool or prompt that it names.
+    pub(super) fn knows(&self, message: &Message) -> bool {
+        let name = message.name().unwrap_or_default();
+        match message.method() {
+            "tools/call" => self.tools.find(name).is_some(),
+            "prompts/get" => self.prompts.find(name).is_some(),
+            method => is_method(method) || self.methods.contains_key(method) || self.notifications.contains_key(method),
+        }
+    }
+
     /// How the handler of a request runs.
     pub(super) fn threading(&self, request: &Inbound) -> Threading {
         let message = &request.message;

@@ -13,6 +13,7 @@ use super::{Live, Server};
 use crate::Result;
 use crate::intercept::{self, Incoming, Link};
 use crate::stream::{BoxFuture, Handling, Inbound, Reply, Routers, Service, Shared};
+use crate::trace::Known;
 
 /// See the module. Shared by all connections of a server.
 pub(super) struct Serving {
@@ -42,6 +43,10 @@ impl Service for Serving {
         Serve { live: &self.live, definition: &definition, shared }.handle(request)
     }
 
+    fn knows(&self, message: &Message) -> Known {
+        Known::if_so(self.live.definition().knows(message))
+    }
+
     fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {
         // A server's own requests are answered or not; no client asks back.
         Err(ErrorObject::method_not_found(question.method()))
@@ -53,7 +58,7 @@ impl Service for Serving {
             tracing::trace!(method = message.method(), "a notification that nobody waits for");
             return None;
         };
-        handler(Session::new(shared, Server { live: Arc::clone(&self.live) }), &message)
+        handler(Session::new(shared, Server::of(&self.live)), &message)
     }
 }
 
@@ -137,7 +142,7 @@ impl Serve<'_> {
     }
 
     pub(super) fn context(&self, request: Inbound, round: Option<Round>) -> Context {
-        Context::new(self.shared, request, Server { live: Arc::clone(self.live) }, round)
+        Context::new(self.shared, request, Server::of(self.live), round)
     }
 }
 

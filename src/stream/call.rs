@@ -17,6 +17,7 @@ use super::handling::contain_callback;
 use super::link::{Lesson, Link, Route};
 use super::listeners::Key;
 use super::shared::{Come, Shared, Waiter};
+use crate::trace::{Operation, Outcome, Within};
 use crate::{Error, Result};
 
 /// Called with each progress notification of a call, in order and before its result, by the task that awaits the call. If it
@@ -40,10 +41,16 @@ pub(crate) struct Call {
     wire: Option<NonZeroI64>,
     /// Who hears what the server tells on it, if it is a subscription.
     listener: Option<Key>,
+    /// The request during whose handling it is sent.
+    within: Option<Box<Within>>,
+    /// Begun when it is first polled.
+    operation: Operation,
 }
 
 /// What came of a call.
 pub(crate) struct Answered {
+    /// To be ended by whoever knows what is in the answer.
+    pub(crate) operation: Operation,
     pub(crate) kind: ResultKind,
     pub(crate) message: Message,
     /// How often it was sent.
@@ -87,7 +94,15 @@ impl Call {
             lesson: None,
             wire: None,
             listener: None,
+            within: None,
+            operation: Operation::default(),
         }
+    }
+
+    /// Makes it part of what a request of the peer leads to.
+    pub(crate) fn within(mut self, within: Within) -> Self {
+        self.within = Some(Box::new(within));
+        self
     }
 
     /// Makes it a subscription whose changes go there.
@@ -122,6 +137,11 @@ impl Call {
         }
     }
 
+    /// The subscription is open: what follows is not part of the operation.
+    pub(crate) fn granted(&mut self) {
+        std::mem::take(&mut self.operation).end(self.now(), &Outcome::Done);
+    }
+
     fn failed(&self, error: RequestError) -> Error {
         Error::Request { what: self.what.clone(), id: self.wire, error }
     }
@@ -132,7 +152,11 @@ impl Call {
     }
 
     fn send(&mut self, mut body: Body, cx: &Context<'_>) -> Poll<Result<()>> {
-        let since = *self.waits_since.get_or_insert_with(|| self.link.now());
+        let since = *self.waits_since.get_or_insert_with(|| {
+            let (shared, meta) = (self.link.current(), &mut self.options.meta);
+            self.operation = Operation::request(&shared, &body, self.within.as_deref(), meta);
+            shared.now()
+        });
         let (patience, timed_out) = match self.options.deadlines {
             Deadlines::Call { idle, cap } if cap < idle => (cap, TimedOut::Cap(cap)),
             Deadlines::Call { idle: patience, .. } | Deadlines::Stream { first: patience } => {
@@ -156,9 +180,11 @@ impl Call {
             }
             let mut waker = Some(cx.waker().clone());
             let (options, listener) = (self.options.clone(), self.listener);
+            // A subscription is asked nothing.
+            let operation = if listener.is_none() { self.operation.clone() } else { Operation::default() };
             let sent = shared.command(|state, now| match state.connection.request(now, body, options) {
                 Ok(id) => {
-                    state.waiters.insert(id, Waiter::new(waker.take()));
+                    state.waiters.insert(id, Waiter::new(waker.take(), operation));
                     if let Some(listener) = listener {
                         state.listeners.hear_on(listener, id);
                     }
@@ -178,6 +204,9 @@ impl Call {
                     self.link.learn(self.lesson.as_ref());
                     self.step = Step::Open(shared, id);
                     self.wire = wire;
+                    if let Some(wire) = wire {
+                        self.operation.has_id(wire);
+                    }
                     return Poll::Ready(Ok(()));
                 }
                 Err(refused) if refused.why == Why::Full => {
@@ -196,7 +225,17 @@ impl Future for Call {
     type Output = Result<Answered>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Answered>> {
-        let this = &mut *self;
+        let polled = self.poll_answer(cx);
+        if let Poll::Ready(Err(error)) = &polled {
+            self.operation.end(self.now(), &Outcome::of(error));
+        }
+        polled
+    }
+}
+
+impl Call {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answered>> {
+        let this = self;
         let (shared, id) = match std::mem::replace(&mut this.step, Step::Ended) {
             Step::Unsent(body) => match this.send(body, cx) {
                 Poll::Pending => return Poll::Pending,
@@ -231,7 +270,8 @@ impl Future for Call {
                 } else {
                     Sent::Again
                 };
-                Poll::Ready(Ok(Answered { kind, message, sent }))
+                let operation = std::mem::take(&mut this.operation);
+                Poll::Ready(Ok(Answered { operation, kind, message, sent }))
             }
             Some(Err(error)) => {
                 if let RequestError::Rpc(_) = error {
@@ -252,6 +292,7 @@ impl Drop for Call {
             });
             drop(waiter);
         }
+        self.operation.end(self.now(), &Outcome::Cancelled);
     }
 }
 
@@ -262,10 +303,17 @@ impl fmt::Debug for Call {
 }
 
 /// Sends a notification.
-pub(crate) fn notify(shared: &Shared, body: Body, scope: Scope, meta: Meta) -> Result<()> {
-    shared
+pub(crate) fn notify(shared: &Shared, body: Body, scope: Scope, mut meta: Meta) -> Result<()> {
+    let operation = match scope {
+        Scope::Connection => Operation::notification(shared, &body, &mut meta),
+        // Part of that request's operation.
+        Scope::Within(_) => Operation::default(),
+    };
+    let sent = shared
         .command(|state, now| state.connection.notify(now, body, scope, meta))
-        .map_err(|refused| Error::Send { what: refused.body.method().to_owned(), why: refused.why })
+        .map_err(|refused| Error::Send { what: refused.body.method().to_owned(), why: refused.why });
+    operation.end(shared.now(), &sent.as_ref().map_or_else(Outcome::of, |()| Outcome::Done));
+    sent
 }
 
 /// Reserves the id of a request that is sent by other means.

@@ -24,12 +24,12 @@ use std::time::Duration;
 use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::{InboundId, Limits, Message, Origin, Timestamp};
 
-use super::budget::{Account, Load, refused};
-use super::handling::{BoxFuture, Handling, Reply, Service, Work, contain, size};
+use super::budget::{Account, Load};
+use super::handling::{BoxFuture, Place, Reply, Service, size, start};
 use super::input::Input;
 use super::notifications::Notifications;
 use super::screening::screen;
-use super::shared::{Inbound, Shared, Turn};
+use super::shared::{Shared, Turn};
 use crate::runtime::Spawn;
 
 /// Turns in one poll before other tasks get a chance.
@@ -260,34 +260,10 @@ where
         // When several are ready at once, all but one are started beside each other.
         let last = turn.requests.len().saturating_sub(1);
         for (at, request) in turn.requests.into_iter().enumerate() {
-            self.start(request, at == last, cx);
+            let (id, place) = (request.id, if at == last { Place::Here } else { Place::Elsewhere });
+            self.replies.extend(start(&self.parts, request, place, cx).map(|reply| (id, reply)));
         }
         busy
-    }
-
-    fn start(&mut self, request: Inbound, in_place: bool, cx: &mut Context<'_>) {
-        let Parts { runtime, shared, service, .. } = &self.parts;
-        let (id, cancel) = (request.id, Arc::clone(&request.cancel));
-        if self.parts.account.is_exceeded() {
-            return self.replies.push_back((id, Err(refused(&request.message))));
-        }
-        // Decoding arguments and calling the handler is user code as well.
-        let handling = contain(|| service.handle(shared, request)).unwrap_or_else(|error| Handling::Now(Err(error)));
-        match handling {
-            Handling::Now(reply) => self.replies.push_back((id, reply)),
-            Handling::InPlace(future) => {
-                let mut work = Work::new(id, Arc::clone(shared), cancel, future);
-                if in_place && let Poll::Ready(reply) = work.poll_handler(cx) {
-                    self.replies.push_back((id, reply));
-                } else {
-                    runtime.spawn(work);
-                }
-            }
-            Handling::Blocking(future) => {
-                let work = Work::new(id, Arc::clone(shared), cancel, future);
-                runtime.spawn_blocking(Box::new(move || futures_lite::future::block_on(work)));
-            }
-        }
     }
 
     /// Tells the budget what the connection holds: `load`, and what is here.

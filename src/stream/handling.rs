@@ -11,9 +11,13 @@ use mcp_proto::{Body, EncodeError, ErrorObject, InboundId, InputRequired, Messag
 use serde::Serialize;
 use serde_json::Value;
 
+use super::budget::refused;
+use super::driver::Parts;
 use super::routing::Routers;
 use super::shared::{Cancel, Inbound, Shared, State};
 use crate::Timestamp;
+use crate::runtime::Spawn;
+use crate::trace::{Known, Operation, Outcome};
 
 /// A boxed future that may move between threads.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -22,6 +26,9 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) trait Service: Send + Sync + 'static {
     /// Prepares the answer. Runs outside the lock; must not block.
     fn handle(&self, shared: &Arc<Shared>, request: Inbound) -> Handling;
+
+    /// Whether what a message of the peer is about exists here: its method, and the tool or prompt that it names.
+    fn knows(&self, message: &Message) -> Known;
 
     /// Prepares the answer to a question that came instead of an answer to a request of ours.
     fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject>;
@@ -109,33 +116,100 @@ pub(super) fn size(reply: &Reply) -> usize {
     }
 }
 
+/// Where a handler begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the driver's own task, for as long as it does not wait.
+    Here,
+    /// In a task of its own.
+    Elsewhere,
+}
+
+/// Starts the handler of a request, unless there is no more memory for it. Its answer, if it is there at once.
+pub(super) fn start<R: Spawn>(
+    parts: &Parts<R>,
+    mut request: Inbound,
+    place: Place,
+    cx: &mut Context<'_>,
+) -> Option<Reply> {
+    let Parts { runtime, shared, service, account, .. } = parts;
+    let (message, version) = (&request.message, request.meta.version);
+    let operation = Operation::serve(shared, message, version, || service.knows(message));
+    request.operation = operation.clone();
+    let (id, cancel) = (request.id, Arc::clone(&request.cancel));
+    let work = |future| Work::new(id, Arc::clone(shared), cancel, operation.clone(), future);
+    let handling = if account.is_exceeded() {
+        Err(refused(&request.message))
+    } else {
+        // Decoding arguments and calling the handler is user code as well.
+        operation.span().in_scope(|| contain(|| service.handle(shared, request)))
+    };
+    match handling.unwrap_or_else(|error| Handling::Now(Err(error))) {
+        Handling::Now(reply) => {
+            operation.replied(shared.now(), &reply);
+            return Some(reply);
+        }
+        Handling::InPlace(future) => {
+            let mut work = work(future);
+            if place == Place::Here
+                && let Poll::Ready(reply) = work.poll_handler(cx)
+            {
+                return Some(reply);
+            }
+            runtime.spawn(work);
+        }
+        Handling::Blocking(future) => {
+            let work = work(future);
+            runtime.spawn_blocking(Box::new(move || futures_lite::future::block_on(work)));
+        }
+    }
+    None
+}
+
 /// A handler at work on one request: contains its panic, ends with its cancellation, and sends its answer.
 pub(crate) struct Work {
     id: InboundId,
     shared: Arc<Shared>,
     cancel: Arc<Cancel>,
+    operation: Operation,
     /// `None` once it has ended and only the answer waits for room.
     future: Option<BoxFuture<Reply>>,
     reply: Option<Reply>,
 }
 
 impl Work {
-    pub(crate) fn new(id: InboundId, shared: Arc<Shared>, cancel: Arc<Cancel>, future: BoxFuture<Reply>) -> Self {
-        Self { id, shared, cancel, future: Some(future), reply: None }
+    fn new(
+        id: InboundId,
+        shared: Arc<Shared>,
+        cancel: Arc<Cancel>,
+        operation: Operation,
+        future: BoxFuture<Reply>,
+    ) -> Self {
+        Self { id, shared, cancel, operation, future: Some(future), reply: None }
     }
 
     /// Polls the handler once, panic contained.
-    pub(crate) fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
+    fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
         let Some(future) = &mut self.future else {
             return Poll::Ready(Err(ErrorObject::internal("the handler has ended")));
         };
-        let reply = match contain(|| future.as_mut().poll(cx)) {
+        let reply = match self.operation.span().in_scope(|| contain(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(reply)) => reply,
             Err(error) => Err(error),
         };
-        drop_contained(self.future.take());
+        self.drop_handler();
+        if self.cancel.is_cancelled() {
+            self.operation.end(self.shared.now(), &Outcome::Cancelled);
+        } else {
+            self.operation.replied(self.shared.now(), &reply);
+        }
         Poll::Ready(reply)
+    }
+
+    fn drop_handler(&mut self) {
+        let future = self.future.take();
+        self.operation.span().in_scope(|| drop_contained(future));
     }
 }
 
@@ -148,7 +222,8 @@ impl Future for Work {
         let this = &mut *self;
         // A handler that never asked to be told of a cancellation ends here, at one of its awaits.
         if this.cancel.poll_cancelled(cx).is_ready() && (this.reply.is_some() || !this.cancel.is_watched()) {
-            drop_contained(this.future.take());
+            this.drop_handler();
+            this.operation.end(this.shared.now(), &Outcome::Cancelled);
             this.reply = None;
             drop(this.shared.command(|state, now| state.handler_ended(this.id, now)));
             return Poll::Ready(());
@@ -179,8 +254,9 @@ impl Future for Work {
 impl Drop for Work {
     fn drop(&mut self) {
         if self.future.is_some() || self.reply.is_some() {
-            drop_contained(self.future.take());
+            self.drop_handler();
             let gone = ErrorObject::internal("the handler was dropped before it answered");
+            self.operation.end(self.shared.now(), &Outcome::Rpc(&gone));
             drop(self.shared.command(|state, now| state.answer(now, self.id, Err(gone))));
         }
     }

@@ -48,15 +48,18 @@ use std::io;
 use std::pin::Pin;
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::{CloseReason, Connection, Start};
+use tracing::Instrument;
+use tracing::instrument::Instrumented;
 
 pub use self::budget::Budget;
 pub(crate) use self::call::{Answered, Call, OnProgress, Sent, notify, reserve_id};
-use self::driver::{Driver, Parts, Role};
+pub(crate) use self::driver::Role;
+use self::driver::{Driver, Parts};
 pub(crate) use self::handling::{
     Answer, BoxFuture, Handling, Reply, Service, contain, contain_callback, drop_contained, handle_contained,
 };
@@ -70,6 +73,7 @@ pub use crate::client::{connect_restarting, spawn_restarting};
 use crate::process::{Child, Command};
 use crate::runtime::Spawn;
 use crate::server::Server;
+use crate::trace::{Operation, Session, Tracer, Transport};
 use crate::{Error, Result};
 
 /// Serves one connection until its end.
@@ -117,12 +121,14 @@ where
 {
     let (config, service) = (server.config(), server.service());
     let limits = config.limits.clone();
-    let shared = share(&runtime, |now| Connection::server(config, Start::Handshake, now));
+    let tracer = server.tracer();
+    let session = Session::begin(Role::Server, &tracer, runtime.now());
+    let shared = share(&runtime, tracer, |now| Connection::server(config, Start::Handshake, now));
     let account = server.shared_budget().open(&shared);
     let parts = Parts { runtime, shared: Arc::clone(&shared), service, limits, account, hangup, role: Role::Server };
     let place = server.tell(&shared);
     // Boxed: a future that waits for another has room for it twice, and this one is large.
-    let driver = Box::pin(Driver::new(parts, reader, writer));
+    let driver = Box::pin(Driven::new(Driver::new(parts, reader, writer), session, &shared));
     let theirs = Arc::clone(&shared);
     let serving = async move {
         driver.await;
@@ -165,7 +171,7 @@ pub(crate) fn connect_by<R, Rd, Wr>(
     runtime: R,
     opened: Opened<Rd, Wr>,
     client: ClientBuilder,
-    start: impl FnOnce(Driver<Rd, Wr, R>),
+    start: impl FnOnce(Driven<Rd, Wr, R>),
 ) -> Pin<Box<impl Future<Output = Result<Client>>>>
 where
     R: Spawn,
@@ -210,33 +216,42 @@ async fn open_by<R, Rd, Wr>(
     opened: Opened<Rd, Wr>,
     setup: &Setup,
     link: fn(Arc<Shared>, Option<Child>) -> Link,
-    start: impl FnOnce(Driver<Rd, Wr, R>),
+    start: impl FnOnce(Driven<Rd, Wr, R>),
 ) -> Result<Client>
 where
     R: Spawn,
     Rd: AsyncRead + Unpin,
     Wr: AsyncWrite + Unpin,
 {
-    let shared = share_client(runtime, setup);
+    let (shared, handshake) = share_client(runtime, setup, &opened);
     let client = Client::new(link(Arc::clone(&shared), opened.child.clone()), setup);
     let child = opened.child.clone();
     start(driver(runtime, opened, &shared, setup, &client));
-    ready(&shared, child).await?;
+    ready(&shared, child, handshake).await?;
     Ok(client)
 }
 
 /// Waits for the handshake.
-pub(crate) async fn ready(shared: &Shared, child: Option<Child>) -> Result<Facts> {
-    match (shared.ready().await, child) {
+pub(crate) async fn ready(shared: &Shared, child: Option<Child>, handshake: Operation) -> Result<Facts> {
+    let ready = match (shared.ready().await, child) {
         // How it ended says more than that it did.
         (Err(Error::Closed(CloseReason::PeerClosed)), Some(child)) => Err(Error::ServerEnded(child.shutdown().await)),
         (ready, _) => ready,
-    }
+    };
+    handshake.shaken(shared.now(), ready.as_ref().map(|facts| facts.version));
+    ready
 }
 
-pub(crate) fn share_client<R: Spawn>(runtime: &R, setup: &Setup) -> Arc<Shared> {
-    let config = Arc::clone(&setup.config);
-    share(runtime, |now| Connection::client(config, now))
+/// A client's connection, which begins with the handshake.
+pub(crate) fn share_client<R: Spawn, Rd, Wr>(
+    runtime: &R,
+    setup: &Setup,
+    opened: &Opened<Rd, Wr>,
+) -> (Arc<Shared>, Operation) {
+    let (mut config, mut tracer) = (Arc::clone(&setup.config), setup.tracer.clone());
+    tracer.transport = tracer.transport.or(opened.child.as_ref().map(|_| Transport::Pipe));
+    let handshake = Operation::handshake(runtime.now(), &tracer, &mut config);
+    (share(runtime, tracer, |now| Connection::client(config, now)), handshake)
 }
 
 /// The driver of a client's connection, to be run.
@@ -246,12 +261,13 @@ pub(crate) fn driver<R, Rd, Wr>(
     shared: &Arc<Shared>,
     setup: &Setup,
     client: &Client,
-) -> Driver<Rd, Wr, R>
+) -> Driven<Rd, Wr, R>
 where
     R: Spawn,
     Rd: AsyncRead + Unpin,
     Wr: AsyncWrite + Unpin,
 {
+    let session = Session::begin(Role::Client, shared.tracer(), runtime.now());
     let parts = Parts {
         runtime: runtime.clone(),
         shared: Arc::clone(shared),
@@ -261,7 +277,37 @@ where
         hangup: None,
         role: Role::Client,
     };
-    Driver::new(parts, opened.reader, opened.writer)
+    Driven::new(Driver::new(parts, opened.reader, opened.writer), session, shared)
+}
+
+/// A driver at work, in its connection's span.
+pub(crate) struct Driven<Rd, Wr, R: Spawn> {
+    driver: Instrumented<Driver<Rd, Wr, R>>,
+    shared: Arc<Shared>,
+    session: Session,
+}
+
+impl<Rd, Wr, R: Spawn> Driven<Rd, Wr, R> {
+    fn new(driver: Driver<Rd, Wr, R>, session: Session, shared: &Arc<Shared>) -> Self {
+        Self { driver: driver.instrument(session.span().clone()), shared: Arc::clone(shared), session }
+    }
+}
+
+impl<Rd, Wr, R> Future for Driven<Rd, Wr, R>
+where
+    Rd: AsyncRead + Unpin,
+    Wr: AsyncWrite + Unpin,
+    R: Spawn,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = Pin::new(&mut self.driver).poll(cx);
+        if polled.is_ready() {
+            self.session.end(&self.shared);
+        }
+        polled
+    }
 }
 
 /// Starts a server as a child process and connects a client to it. `pipes` makes the child's pipes asynchronous.
@@ -337,9 +383,13 @@ pub async fn pair<R: Spawn>(runtime: R, server: Server, client: ClientBuilder) -
     .await
 }
 
-fn share<R: Spawn>(runtime: &R, connection: impl FnOnce(crate::Timestamp) -> Connection) -> Arc<Shared> {
+fn share<R: Spawn>(
+    runtime: &R,
+    tracer: Tracer,
+    connection: impl FnOnce(crate::Timestamp) -> Connection,
+) -> Arc<Shared> {
     let clock = runtime.clone();
-    Shared::new(connection(runtime.now()), move || clock.now())
+    Shared::new(connection(runtime.now()), tracer, move || clock.now())
 }
 
 impl Shared {

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcp_proto::{Change, Message};
+use tracing::Instrument;
 
 use super::handling::{BoxFuture, Service, contain_callback, drop_contained, handle_contained};
 use super::shared::Shared;
 use crate::runtime::Spawn;
+use crate::trace::{Operation, Outcome};
 
 /// Notifications that wait for a slow handler; then the oldest goes.
 const MOST: usize = 1024;
@@ -64,8 +66,13 @@ impl Notifications {
             if change.is_some() && lock(&self.0).waiting.iter().any(|waiting| waiting.change == change) {
                 continue;
             }
-            let handling = contain_callback(&method, None, || service.notified(shared, message));
-            let Some(Some(handling)) = handling else { continue };
+            let operation = Operation::hear(shared, &message, || service.knows(&message));
+            let begin = || contain_callback(&method, None, || service.notified(shared, message));
+            let Some(Some(handling)) = operation.span().in_scope(begin) else {
+                operation.end(shared.now(), &Outcome::Done);
+                continue;
+            };
+            let handling = traced(handling, operation, shared);
             let (dropped, idle) = {
                 let mut queue = lock(&self.0);
                 let dropped = queue.make_room(bytes);
@@ -87,6 +94,19 @@ impl Notifications {
     pub(super) fn bytes(&self) -> usize {
         lock(&self.0).bytes
     }
+}
+
+/// Handles it in its span, if somebody looks.
+fn traced(handling: BoxFuture<()>, operation: Operation, shared: &Arc<Shared>) -> BoxFuture<()> {
+    if operation.span().is_disabled() {
+        return handling;
+    }
+    let (span, shared) = (operation.span().clone(), Arc::clone(shared));
+    let handling = async move {
+        handling.await;
+        operation.end(shared.now(), &Outcome::Done);
+    };
+    Box::pin(handling.instrument(span))
 }
 
 async fn work(queue: Arc<Mutex<Queue>>) {

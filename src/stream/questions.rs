@@ -10,6 +10,7 @@ use mcp_proto::{Body, ErrorObject, Message, OutboundId};
 
 use super::handling::{Answer, BoxFuture, Reply, Service, contain, drop_contained};
 use super::shared::{Cancel, Shared};
+use crate::trace::{Operation, Outcome};
 
 /// What one request needs to be answered before it goes on.
 pub(crate) struct Questions {
@@ -17,49 +18,68 @@ pub(crate) struct Questions {
     pub(crate) requests: BTreeMap<String, Message>,
     /// Tells that the request is over, answered or not.
     pub(crate) over: Arc<Cancel>,
+    /// The request.
+    pub(crate) operation: Operation,
+}
+
+/// A question on its way to an answer.
+struct Open {
+    key: String,
+    operation: Operation,
+    /// `None` once it is answered.
+    future: Option<BoxFuture<Reply>>,
 }
 
 /// Answers the questions and sends the request again; if one of them gets no answer, the request is given up.
 pub(super) async fn answer(shared: Arc<Shared>, service: Arc<dyn Service>, questions: Questions) {
-    let Questions { call, requests, over } = questions;
-    let begin = |message: &Message| contain(|| service.answer(message)).and_then(|answer| answer);
-    let mut open: Vec<(String, Option<BoxFuture<Reply>>)> = Vec::new();
+    let Questions { call, requests, over, operation: request } = questions;
+    let mut open = Vec::new();
     let mut answers = BTreeMap::new();
     let mut refused = None;
     for (key, message) in &requests {
-        match begin(message) {
-            Ok(future) => open.push((key.clone(), Some(future))),
-            Err(error) => refused = Some(error),
+        let operation = Operation::question(&shared, message, || service.knows(message), &request);
+        let begin = || contain(|| service.answer(message)).and_then(|answer| answer);
+        match operation.span().in_scope(begin) {
+            Ok(future) => open.push(Open { key: key.clone(), operation, future: Some(future) }),
+            Err(error) => {
+                operation.end(shared.now(), &Outcome::Rpc(&error));
+                refused = Some(error);
+            }
         }
     }
+    drop(request);
     if refused.is_none() {
         refused = poll_fn(|cx| {
             if over.poll_cancelled(cx).is_ready() {
                 return Poll::Ready(Some(ErrorObject::internal("the request is over")));
             }
-            for (key, slot) in &mut open {
+            for Open { key, operation, future: slot } in &mut open {
                 let Some(future) = slot else { continue };
-                match contain(|| future.as_mut().poll(cx)) {
-                    Ok(Poll::Pending) => {}
-                    Ok(Poll::Ready(reply)) => {
-                        drop_contained(slot.take());
-                        match reply {
-                            Ok(Answer::Result { body, .. }) => {
-                                answers.insert(std::mem::take(key), body);
-                            }
-                            Ok(Answer::Question(_) | Answer::Grant(_)) => return Poll::Ready(Some(unanswerable())),
-                            Err(error) => return Poll::Ready(Some(error)),
-                        }
+                let polled = operation.span().in_scope(|| contain(|| future.as_mut().poll(cx)));
+                let reply = match polled {
+                    Ok(Poll::Pending) => continue,
+                    Ok(Poll::Ready(reply)) => reply,
+                    Err(error) => Err(error),
+                };
+                operation.replied(shared.now(), &reply);
+                operation.span().in_scope(|| drop_contained(slot.take()));
+                match reply {
+                    Ok(Answer::Result { body, .. }) => {
+                        answers.insert(std::mem::take(key), body);
                     }
+                    Ok(Answer::Question(_) | Answer::Grant(_)) => return Poll::Ready(Some(unanswerable())),
                     Err(error) => return Poll::Ready(Some(error)),
                 }
             }
-            if open.iter().all(|(_, slot)| slot.is_none()) { Poll::Ready(None) } else { Poll::Pending }
+            if open.iter().all(|open| open.future.is_none()) { Poll::Ready(None) } else { Poll::Pending }
         })
         .await;
     }
     // One by one, so that one that panics takes no other along.
-    open.into_iter().for_each(drop_contained);
+    for Open { operation, future, .. } in open {
+        operation.span().in_scope(|| drop_contained(future));
+        operation.end(shared.now(), &Outcome::Cancelled);
+    }
     supply(&shared, call, &answers, refused);
 }
 

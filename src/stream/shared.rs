@@ -12,18 +12,20 @@ use std::task::{Context, Poll, Waker};
 use mcp_proto::model::Progress;
 use mcp_proto::{
     Change, CloseReason, Connection, Event, InboundId, Message, OutboundId, Peer, ProtocolVersion, RequestError,
-    RequestMeta, ResultKind, Timestamp,
+    RequestMeta, ResultKind, Stats, Timestamp,
 };
 
 use super::budget::{Busy, Load};
 use super::listeners::{Heard, Listeners};
 use super::questions::Questions;
 use crate::client::Kept;
+use crate::trace::{Operation, Tracer};
 
 /// Shared by the driver and every handle of one connection.
 pub(crate) struct Shared {
     state: Mutex<State>,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    tracer: Tracer,
 }
 
 /// What the lock protects.
@@ -75,11 +77,13 @@ pub(crate) struct Waiter {
     pub(crate) result: Option<Result<(ResultKind, Message), RequestError>>,
     /// What these two hold.
     bytes: usize,
+    /// Around the questions that may come first.
+    operation: Operation,
 }
 
 impl Waiter {
-    pub(crate) fn new(waker: Option<Waker>) -> Self {
-        Self { waker, ..Self::default() }
+    pub(crate) fn new(waker: Option<Waker>, operation: Operation) -> Self {
+        Self { waker, operation, ..Self::default() }
     }
 }
 
@@ -125,10 +129,16 @@ pub(crate) struct Inbound {
     pub(crate) message: Message,
     pub(crate) meta: Box<RequestMeta>,
     pub(crate) cancel: Arc<Cancel>,
+    /// Begun where the lock is free.
+    pub(crate) operation: Operation,
 }
 
 impl Shared {
-    pub(crate) fn new(connection: Connection, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Arc<Self> {
+    pub(crate) fn new(
+        connection: Connection,
+        tracer: Tracer,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Arc<Self> {
         let state = State {
             connection,
             waiters: BTreeMap::new(),
@@ -148,11 +158,21 @@ impl Shared {
             driver: None,
             cut: 0,
         };
-        Arc::new(Self { state: Mutex::new(state), clock: Box::new(clock) })
+        Arc::new(Self { state: Mutex::new(state), clock: Box::new(clock), tracer })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// What was counted since the connection began.
+    pub(crate) fn stats(&self) -> Stats {
+        self.with(|state| state.connection.stats())
+    }
+
+    /// How this connection takes part in traces.
+    pub(crate) fn tracer(&self) -> &Tracer {
+        &self.tracer
     }
 
     /// Looks at or changes the state without disturbing the driver.
@@ -209,7 +229,7 @@ impl State {
                     let bytes = message.size();
                     self.held += bytes;
                     self.handlers.insert(id, AtWork { cancel: Arc::clone(&cancel), bytes });
-                    turn.requests.push(Inbound { id, message, meta, cancel });
+                    turn.requests.push(Inbound { id, message, meta, cancel, operation: Operation::default() });
                 }
                 Event::Cancelled { id, .. } => {
                     if let Some(work) = self.handlers.get(&id) {
@@ -232,7 +252,8 @@ impl State {
                     turn.ended.extend(self.answered(id));
                     self.held += bytes;
                     self.asked.insert(id, AtWork { cancel: Arc::clone(&over), bytes });
-                    turn.questions.push(Questions { call: id, requests, over });
+                    let operation = self.waiters.get(&id).map(|waiter| waiter.operation.clone()).unwrap_or_default();
+                    turn.questions.push(Questions { call: id, requests, over, operation });
                 }
                 Event::Progress { id, progress, message } => {
                     turn.notifications.push(message);

@@ -4,6 +4,7 @@
 pub(crate) mod each;
 pub(crate) mod log;
 pub(crate) mod scripted;
+pub(crate) mod spans;
 
 use std::panic::Location;
 use std::time::Duration;
