@@ -22,6 +22,7 @@ mod serving;
 mod session;
 mod strings;
 mod tool;
+mod traced;
 mod update;
 
 use std::fmt;
@@ -29,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mcp_proto::model::{CacheScope, Icon, ServerCapabilities, Supported};
-use mcp_proto::{Change, Extension, Limits, ProtocolVersion, ServerConfig, Stats};
+use mcp_proto::{Change, Extension, Limits, ProtocolVersion, ServerConfig};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -49,6 +50,7 @@ pub use self::media::{Audio, Image};
 pub use self::output::{Json, ToolError, ToolOutput};
 pub use self::prompt::{Prompt, PromptOutput};
 use self::registry::Cache;
+pub use self::registry::Cached;
 pub use self::resource::{At, Resource, ResourceOutput, ResourceTemplate};
 use self::serving::Serving;
 pub use self::session::Session;
@@ -56,7 +58,7 @@ pub use self::tool::{IntoTool, Tool, ToolHandler};
 pub use self::update::{Edit, Item};
 use crate::intercept::Interceptor;
 use crate::stream::{Budget, ResponseRouter, Routers, Service, Shared};
-use crate::trace::{Propagation, Tracer, Transport};
+use crate::trace::{Propagation, Transport};
 use crate::{Error, Result};
 
 /// What a server offers. A cheap handle: clones share it, and one may serve any number of connections.
@@ -78,22 +80,6 @@ pub struct Server {
     live: Arc<Live>,
     /// What the next connections of this handle run over.
     over: Option<Transport>,
-}
-
-/// The answers that say how long they may be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cached {
-    /// The list of tools.
-    Tools,
-    /// The list of prompts.
-    Prompts,
-    /// The list of resources.
-    Resources,
-    /// The list of templates of resources.
-    ResourceTemplates,
-    /// What is read, of resources that do not say it themselves.
-    Reads,
 }
 
 /// What the clones of a server and its connections share.
@@ -380,22 +366,6 @@ impl Server {
         self
     }
 
-    /// How traces go on from message to message, by a [`Propagator`](crate::trace::Propagator) usually.
-    /// [`trace`](crate::trace) tells it all.
-    #[must_use]
-    pub fn propagation(mut self, propagation: impl Into<Propagation>) -> Self {
-        self.live_mut().propagation = propagation.into();
-        self
-    }
-
-    /// What the connections run over that are served with this handle, for their spans; it stays the same server. Adapters say
-    /// so where they know.
-    #[must_use]
-    pub fn over(mut self, transport: Transport) -> Self {
-        self.over = Some(transport);
-        self
-    }
-
     /// Relaxes a rule about definitions: what breaks it is logged as a warning and no fault.
     #[must_use]
     pub fn lenient(self, rule: Lenient) -> Self {
@@ -563,17 +533,6 @@ impl Server {
         self.live.hub.publish(&change);
     }
 
-    /// How many connections it serves now.
-    pub fn connections(&self) -> usize {
-        self.live.hub.len()
-    }
-
-    /// What all its connections have counted since it was made, those that are over included: for operators and tests. As metrics:
-    /// see [`trace`](crate::trace).
-    pub fn stats(&self) -> Stats {
-        self.live.hub.stats()
-    }
-
     /// What it declares to clients that connect now.
     pub fn declares(&self) -> ServerCapabilities {
         self.live.definition().config.capabilities.clone()
@@ -609,10 +568,6 @@ impl Server {
     /// The budget in force: listeners ask it whether to take another connection.
     pub(crate) fn shared_budget(&self) -> &Budget {
         &self.live.budget
-    }
-
-    pub(crate) fn tracer(&self) -> Tracer {
-        Tracer { propagation: self.live.propagation.clone(), transport: self.over }
     }
 
     fn states(&self) -> &Arc<States> {

@@ -39,6 +39,22 @@ pub(super) trait Listed: Sized + Send + Sync + 'static {
     fn page(items: Vec<Self::Wire>, next: Option<String>, cache: Option<&Cache>) -> Result<Body, EncodeError>;
 }
 
+/// The answers that say how long they may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cached {
+    /// The list of tools.
+    Tools,
+    /// The list of prompts.
+    Prompts,
+    /// The list of resources.
+    Resources,
+    /// The list of templates of resources.
+    ResourceTemplates,
+    /// What is read, of resources that do not say it themselves.
+    Reads,
+}
+
 /// For how long a result is fresh, and for whom.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cache {

@@ -22,7 +22,7 @@ pub(super) struct About {
     pub(super) prompt: Option<String>,
     pub(super) uri: Option<String>,
     pub(super) id: Option<String>,
-    pub(super) version: Option<&'static str>,
+    pub(super) version: Option<ProtocolVersion>,
     pub(super) transport: Option<&'static str>,
     /// Whether what it is about exists on this side, so that its name may be part of others.
     known: Known,
@@ -92,9 +92,13 @@ impl About {
     }
 
     pub(super) fn on(mut self, version: Option<ProtocolVersion>, transport: Option<&'static str>) -> Self {
-        self.version = version.map(ProtocolVersion::as_str);
-        self.transport = transport;
+        (self.version, self.transport) = (version, transport);
         self
+    }
+
+    /// The revision in which it is written.
+    pub(super) fn revision(&self) -> Option<&'static str> {
+        self.version.map(ProtocolVersion::as_str)
     }
 
     fn subject(&self) -> Subject {

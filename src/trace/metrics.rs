@@ -32,7 +32,7 @@ pub(super) fn operation(side: Side, about: &About, took: Duration, error: Option
                 Level::TRACE,
                 $($name).+ = took.as_secs_f64(),
                 mcp.method.name = about.low_method(),
-                mcp.protocol.version = about.version,
+                mcp.protocol.version = about.revision(),
                 gen_ai.operation.name = about.is_tool_call().then_some("execute_tool"),
                 gen_ai.tool.name = about.low(&about.tool),
                 gen_ai.prompt.name = about.low(&about.prompt),

@@ -134,7 +134,7 @@ impl Operation {
                 inner.span.record("otel.name", method);
                 inner.span.record("mcp.method.name", method);
             }
-            inner.about.version = Some(version.as_str());
+            inner.about.version = Some(version);
             inner.span.record("mcp.protocol.version", version.as_str());
         }
         self.end(now, &Outcome::Done);
@@ -262,7 +262,9 @@ impl Inner {
             Outcome::ToolFailed => (Some("tool_error".into()), None, None),
             Outcome::Cancelled => (Some("cancelled".into()), None, None),
             Outcome::Rpc(error) => {
-                let code = error.code.0.to_string();
+                // As it stands on the wire.
+                let sent = self.about.version.filter(|_| self.side == Side::Receiver);
+                let code = sent.map_or(error.code, |version| version.error_code(error.code)).0.to_string();
                 (Some(code.clone().into()), Some(code), Some(about::text(&error.message)))
             }
             Outcome::Failed(name, text) => (Some((*name).into()), None, Some(about::text(text))),
@@ -372,7 +374,7 @@ fn open<'a>(
                 otel.status_code = Empty,
                 otel.status_description = Empty,
                 mcp.method.name = about().method.as_str(),
-                mcp.protocol.version = about().version,
+                mcp.protocol.version = about().revision(),
                 mcp.session.id = Empty,
                 mcp.resource.uri = about().uri.as_deref(),
                 gen_ai.operation.name = about().tool.is_some().then_some("execute_tool"),

@@ -349,10 +349,8 @@ impl Connection {
         let (origin, wire) = self.take_request(id)?;
         let wire = json_text(&wire);
         let mut error = error.clone();
-        if let Some(version) = version.filter(|version| !version.may_send_error(error.code)) {
-            // Of a code that another revision had, the meaning stays; of any other, only that it was an error.
-            let is_missing = error.code == ErrorCode::RESOURCE_NOT_FOUND;
-            error.code = if is_missing { version.rules().resource_not_found } else { ErrorCode::INTERNAL_ERROR };
+        if let Some(version) = version {
+            error.code = version.error_code(error.code);
         }
         let mut frame = refusal(Some(&wire), &error);
         if frame.len() > self.limits.frame {

@@ -133,6 +133,16 @@ impl ProtocolVersion {
             None => self.rules().reserved_errors.is_none_or(|(from, to)| !(from..=to).contains(&code)),
         }
     }
+
+    /// The code with which an error of this code is sent in this revision. Of one that another revision has, the meaning stays; of
+    /// any other that [may not be sent](Self::may_send_error), only that it was an error.
+    pub fn error_code(self, code: ErrorCode) -> ErrorCode {
+        match code {
+            code if self.may_send_error(code) => code,
+            ErrorCode::RESOURCE_NOT_FOUND => self.rules().resource_not_found,
+            _ => ErrorCode::INTERNAL_ERROR,
+        }
+    }
 }
 
 /// Who may send a request or notification.

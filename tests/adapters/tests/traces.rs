@@ -123,6 +123,7 @@ async fn the_span_says_how_it_ended() {
             .tool(Tool::new("fails", "", async || Err::<String, _>(ToolError::new("no luck"))))
             .tool(Tool::new("panics", "", async || -> String { panic!("inside") }))
             .tool(Tool::new("sleeps", "", async || pending::<String>().await))
+            .prompt(Prompt::new("reserved", "", async || Err::<String, _>(HandlerError::rpc(-32050, "not here"))))
             .prompt(Prompt::new("refuses", "", async || Err::<String, _>(HandlerError::rpc(1234, "not today"))));
         let client = pair(&spans, era, server, builder(era)).await;
         client.call_tool("says", ()).await.unwrap();
@@ -151,6 +152,11 @@ async fn the_span_says_how_it_ended() {
             assert_eq!((failed(&span), span.field("rpc.response.status_code")), (("ERROR", "1234"), "1234"));
             assert_eq!(span.field("otel.status_description"), "not today");
         }
+        // A code that the revision reserves goes out as another, and is told as it goes out.
+        client.get_prompt("reserved", [("a", "b"); 0]).await.unwrap_err();
+        let (called, served) = both(&spans, "prompts/get reserved").await;
+        let code = if era == Era::Legacy { "-32050" } else { "-32603" };
+        assert_eq!((failed(&called), failed(&served)), (("ERROR", code), ("ERROR", code)));
         // What the peer makes up is no part of the server's names; what we ask for ourselves is.
         let called = spans.one("mcp.client", "tools/call unknown").await;
         let served = spans.one("mcp.server", "tools/call").await;
