@@ -79,6 +79,8 @@ mod about;
 mod metrics;
 mod operation;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

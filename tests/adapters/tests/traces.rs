@@ -7,11 +7,12 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::scripted::Scripted;
+use common::scripted::{self, Scripted};
 use common::spans::{Seen, Spans, TRACE};
 use common::{call, modern, serve, soon};
+use mcp::local::Local;
 use mcp::model::{CallToolResult, ElicitParams, ElicitResult, LoggingLevel, SubscriptionFilter};
-use mcp::trace::Propagation;
+use mcp::trace::{Propagation, TraceContext, Transport};
 use mcp::{
     Client, ClientBuilder, Context, Era, Form, HandlerError, Prompt, ProtocolVersion, Resource, Server, Tool, ToolError,
 };
@@ -268,6 +269,29 @@ async fn what_a_handler_does_is_in_its_requests_span() {
     }
 }
 
+/// Also where the handler stays on one thread that knows nothing of the request.
+#[tokio::test]
+async fn a_local_handler_is_in_its_requests_span() {
+    let (spans, _guard) = Spans::of_this_thread(Level::INFO);
+    let local = Local::new();
+    let works = local.handler(async || {
+        tracing::info!(target: "trace_test", "before");
+        tokio::task::yield_now().await;
+        tracing::info!(target: "trace_test", "after");
+        "done"
+    });
+    let server = Server::new("s", "1").tool(Tool::new("works", "", works));
+    let calling = async {
+        let client = pair(&spans, Era::Modern, server, builder(Era::Modern)).await;
+        soon(client.call_tool("works", ())).await.unwrap();
+    };
+    local.run(calling).await;
+    let served = spans.one("mcp.server", "tools/call works").await;
+    for said in ["before", "after"] {
+        assert_eq!(spans.said(said)[0].span, Some(served.id), "{said}");
+    }
+}
+
 /// In the legacy era a question is a request of the server's: a child of the request, also from a task of the handler's that knows
 /// nothing of spans; the client's callback is its child over the wire.
 #[tokio::test]
@@ -350,6 +374,12 @@ async fn the_trace_goes_over_the_wire() {
         for (key, value) in theirs.as_object().unwrap() {
             assert_eq!(sent["params"]["_meta"][key], *value, "{era:?}");
         }
+        let lonely =
+            client.call_tool("passed on", ()).trace([("traceparent", PARENT)].into_iter().collect::<TraceContext>());
+        lonely.await.unwrap();
+        let sent = &stage.heard_of("tools/call")[2];
+        assert_ne!(sent["params"]["_meta"]["traceparent"], PARENT, "the propagator has a trace of its own");
+
         let told = json!({ "requestId": "none", "x": 1 });
         client.notify("notifications/acme", &told, None).unwrap();
         // No span of its own at this level: it belongs to the one around it, and here is none.
@@ -357,6 +387,23 @@ async fn the_trace_goes_over_the_wire() {
         outer.in_scope(|| client.notify("notifications/acme2", &told, None).unwrap());
         let around = format!("00-{TRACE}-{:016x}-01", outer.id().unwrap().into_u64());
         assert_eq!(stage.hears("notifications/acme2", 1).await[0]["params"]["_meta"]["traceparent"], around);
+    }
+}
+
+/// Outside of a handler, and without a propagator, a request is part of the trace that it is given.
+#[tokio::test]
+async fn a_request_can_be_given_a_trace() {
+    for era in ERAS {
+        let answer =
+            |message: &Value| vec![scripted::result(message, json!({ "resultType": "complete", "content": [] }))];
+        let (client, stage) = Scripted::new(version(era).parse().unwrap()).connect(builder(era), answer).await;
+        let trace = [("traceparent", PARENT), ("baggage", "k=v")].into_iter().collect::<TraceContext>();
+        client.call_tool("t", ()).trace(trace.clone()).await.unwrap();
+        let mine = json!({ "baggage": "mine=1" });
+        client.call_tool("t", ()).meta(mine.as_object().unwrap().clone()).trace(trace).await.unwrap();
+        let metas = stage.heard_of("tools/call").into_iter().map(|call| call["params"]["_meta"].clone());
+        let found = metas.map(|meta| (meta["traceparent"].clone(), meta["baggage"].clone())).collect::<Vec<_>>();
+        assert_eq!(found, [(json!(PARENT), json!("k=v")), (json!(PARENT), json!("mine=1"))], "{era:?}");
     }
 }
 
@@ -541,6 +588,25 @@ async fn a_connection_is_a_span() {
     assert_eq!(failed(&span), ("ERROR", "misbehaved"));
     let odd = spans.said("the peer did something odd");
     assert!(!odd.is_empty() && odd.iter().all(|event| event.span == Some(span.id)), "in the connection's span");
+}
+
+/// What a connection runs over is told by whoever knows: the adapters, or the application.
+#[tokio::test]
+async fn spans_say_what_the_connection_runs_over() {
+    let (spans, _guard) = Spans::of_this_thread(Level::INFO);
+    let server = Server::new("s", "1").tool(Tool::new("t", "", async || "t"));
+    let (here, there) = (server.clone().over(Transport::Unix), builder(Era::Modern).over(Transport::Tcp));
+    let client = soon(mcp_tokio::pair_with(here, there)).await.unwrap();
+    client.call_tool("t", ()).await.unwrap();
+    assert_eq!(server.connections(), 1, "the handle is another, the server is not");
+    let (called, served) = both(&spans, "tools/call t").await;
+    assert_eq!((called.field("network.transport"), served.field("network.transport")), ("tcp", "unix"));
+
+    let child = common::spawn([env!("CARGO_BIN_EXE_peer"), "serve"]).await.unwrap();
+    child.list_tools().await.unwrap();
+    let listed = spans.one("mcp.client", "tools/list").await;
+    assert_eq!(listed.field("network.transport"), "pipe");
+    soon(child.close()).await;
 }
 
 /// A subscription stays open for days; its span ends with the acknowledgement, at both sides.
