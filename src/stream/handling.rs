@@ -290,11 +290,12 @@ pub(crate) fn contain_callback<T>(method: &str, id: Option<i64>, run: impl FnOnc
     catch_unwind(AssertUnwindSafe(run)).map_err(told).ok()
 }
 
-/// Polls a notification's handling to its end, its panic contained.
-pub(crate) async fn handle_contained(method: &str, mut future: BoxFuture<()>) {
+/// Polls a notification's handling to its end, its panic contained. `None` if it panicked.
+pub(crate) async fn handle_contained(method: &str, mut future: BoxFuture<()>) -> Option<()> {
     let mut poll = |cx: &mut Context<'_>| contain_callback(method, None, || future.as_mut().poll(cx));
-    std::future::poll_fn(|cx| poll(cx).unwrap_or(Poll::Ready(()))).await;
+    let handled = std::future::poll_fn(|cx| poll(cx).map_or(Poll::Ready(None), |polled| polled.map(Some))).await;
     drop_contained(future);
+    handled
 }
 
 #[cfg(test)]
@@ -307,6 +308,7 @@ mod tests {
 
     use super::super::shared::Turn;
     use super::*;
+    use crate::trace::Tracer;
 
     /// An answer that does not exist where it was given left its request open for ever.
     #[test]
@@ -321,7 +323,7 @@ mod tests {
             let mut config = ServerConfig::new(Implementation::new("s", "1"));
             config.versions = ProtocolVersion::ALL.to_vec();
             let connection = Connection::server(Arc::new(config), Start::Assume(version), now);
-            let shared = Shared::new(connection, || Timestamp::EPOCH);
+            let shared = Shared::new(connection, Tracer::default(), || Timestamp::EPOCH);
             let mut asked = json!({ "jsonrpc": "2.0", "id": 1, "method": "vendor/x", "params": {} });
             if version.era() == mcp_proto::Era::Modern {
                 asked["params"]["_meta"] = json!({

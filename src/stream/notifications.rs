@@ -35,6 +35,7 @@ struct Waiting {
     method: String,
     handling: BoxFuture<()>,
     bytes: usize,
+    operation: Operation,
 }
 
 impl Queue {
@@ -68,24 +69,28 @@ impl Notifications {
             }
             let operation = Operation::hear(shared, &message, || service.knows(&message));
             let begin = || contain_callback(&method, None, || service.notified(shared, message));
-            let Some(Some(handling)) = operation.span().in_scope(begin) else {
-                operation.end(shared.now(), &Outcome::Done);
-                continue;
+            let handling = match operation.span().in_scope(begin) {
+                Some(Some(handling)) => handling,
+                heard => {
+                    operation.heard(shared.now(), heard.map(drop));
+                    continue;
+                }
             };
-            let handling = traced(handling, operation, shared);
             let (dropped, idle) = {
                 let mut queue = lock(&self.0);
                 let dropped = queue.make_room(bytes);
-                queue.waiting.push_back(Waiting { change, method, handling, bytes });
+                queue.waiting.push_back(Waiting { change, method, handling, bytes, operation });
                 queue.bytes += bytes;
                 (dropped, !std::mem::replace(&mut queue.at_work, true))
             };
             for dropped in dropped {
+                let told = "a notification was dropped: its handler does not keep up";
+                dropped.operation.end(shared.now(), &Outcome::Failed("dropped", told.to_owned()));
                 drop_contained(dropped.handling);
-                tracing::warn!("a notification was dropped: its handler does not keep up");
+                tracing::warn!("{told}");
             }
             if idle {
-                runtime.spawn(work(Arc::clone(&self.0)));
+                runtime.spawn(work(Arc::clone(&self.0), Arc::clone(shared)));
             }
         }
     }
@@ -96,20 +101,7 @@ impl Notifications {
     }
 }
 
-/// Handles it in its span, if somebody looks.
-fn traced(handling: BoxFuture<()>, operation: Operation, shared: &Arc<Shared>) -> BoxFuture<()> {
-    if operation.span().is_disabled() {
-        return handling;
-    }
-    let (span, shared) = (operation.span().clone(), Arc::clone(shared));
-    let handling = async move {
-        handling.await;
-        operation.end(shared.now(), &Outcome::Done);
-    };
-    Box::pin(handling.instrument(span))
-}
-
-async fn work(queue: Arc<Mutex<Queue>>) {
+async fn work(queue: Arc<Mutex<Queue>>, shared: Arc<Shared>) {
     let mut done = 0;
     loop {
         let next = {
@@ -119,8 +111,9 @@ async fn work(queue: Arc<Mutex<Queue>>) {
             queue.at_work = next.is_some();
             next
         };
-        let Some(Waiting { method, handling, bytes, .. }) = next else { return };
-        handle_contained(&method, handling).await;
+        let Some(Waiting { method, handling, bytes, operation, .. }) = next else { return };
+        let heard = handle_contained(&method, handling).instrument(operation.span().clone()).await;
+        operation.heard(shared.now(), heard);
         done = bytes;
     }
 }

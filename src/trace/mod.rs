@@ -18,7 +18,8 @@
 //!
 //! "Client" and "server" tell who sends: what a server asks of its client is an `mcp.client` span on the server and an `mcp.server`
 //! span on the client. The client's handshake is one `mcp.client` span, named after the request that settled it (`initialize` or
-//! `server/discover`).
+//! `server/discover`). What a connection answers by itself (that, `ping`, `logging/setLevel`) is an `mcp.server` span only where
+//! there is an [`Interceptor`](crate::Interceptor) to see it.
 //!
 //! - **Parents.** A span of a request that we send is a child of the span in which it is first polled, or else of the request whose
 //!   [`Context`](crate::Context) it was sent through. One of the peer's requests is a child of the span that its `_meta` names, if
@@ -28,7 +29,7 @@
 //!   span on the server, and each question one on the client, all children of the client's.
 //! - **Outcome.** `error.type` says how it failed, and `otel.status_code` is `ERROR` then: the code of a JSON-RPC error (also in
 //!   `rpc.response.status_code`), `tool_error` for a result with `isError`, or one of `timeout`, `cancelled`, `closed` (the
-//!   connection was lost), `not_sent`, `invalid_result`, `too_many_rounds`, `too_large`. For a connection: `broken`, `not_reading`,
+//!   connection was lost), `not_sent`, `invalid_result`, `too_many_rounds`, `too_large`, and for a notification `panic` and `dropped`. For a connection: `broken`, `not_reading`,
 //!   `misbehaved`, `overloaded`, `timeout`, `incompatible`, or a code.
 //! - **Attributes.** `mcp.method.name`, `mcp.protocol.version`, `jsonrpc.request.id` (of the first round), `gen_ai.tool.name` with
 //!   `gen_ai.operation.name`, `gen_ai.prompt.name`, `mcp.resource.uri`, and `network.transport` where it is [known](Transport).

@@ -228,6 +228,14 @@ impl Operation {
         }
     }
 
+    /// A notification was handled; `None` if that panicked.
+    pub(crate) fn heard(&self, now: Timestamp, heard: Option<()>) {
+        self.end(
+            now,
+            &heard.map_or_else(|| Outcome::Failed("panic", "the callback panicked".into()), |()| Outcome::Done),
+        );
+    }
+
     /// Its handler has an answer.
     pub(crate) fn replied(&self, now: Timestamp, reply: &Reply) {
         let Some(inner) = &self.0 else { return };

@@ -14,7 +14,8 @@ use mcp::local::Local;
 use mcp::model::{CallToolResult, ElicitParams, ElicitResult, LoggingLevel, SubscriptionFilter};
 use mcp::trace::{Propagation, TraceContext, Transport};
 use mcp::{
-    Client, ClientBuilder, Context, Era, Form, HandlerError, Prompt, ProtocolVersion, Resource, Server, Tool, ToolError,
+    Client, ClientBuilder, Context, Era, Form, HandlerError, Interceptor, Prompt, ProtocolVersion, Resource, Server,
+    Tool, ToolError,
 };
 use serde_json::{Value, json};
 use tracing::{Instrument, Level};
@@ -414,7 +415,8 @@ async fn the_handshake_is_a_span() {
         for dual in [builder(era), Client::builder("both", "1")] {
             let (spans, _guard) = Spans::of_this_thread(Level::INFO);
             let heard = Arc::new(Mutex::new(Vec::new()));
-            let server = Server::new("s", "1").versions([version(era).parse().unwrap()]);
+            let server = Server::new("s", "1").versions([version(era).parse().unwrap()]).intercept(LooksOn);
+            let server = server.propagation(spans.clone());
             let outer = tracing::info_span!(target: "trace_test", "outer");
             let client = soon(relayed(server, dual.propagation(spans.clone()), &heard).instrument(outer.clone())).await;
             let title = if era == Era::Legacy { "initialize" } else { "server/discover" };
@@ -422,6 +424,8 @@ async fn the_handshake_is_a_span() {
             assert_eq!((span.field("mcp.method.name"), span.field("otel.kind")), (title, "client"));
             assert_eq!((span.field("mcp.protocol.version"), failed(&span)), (version(era), ("", "")));
             assert_eq!(span.parent, outer.id().map(|id| id.into_u64()));
+            // The server answers it by itself; an interceptor sees it, and so does who looks at spans.
+            assert_eq!(spans.one("mcp.server", title).await.remote, Some(span.id));
             let heard = heard.lock().unwrap().clone();
             let asked = heard.iter().find(|message| message["method"] == title).unwrap();
             let traceparent = format!("00-{TRACE}-{:016x}-01", span.id);
@@ -437,6 +441,10 @@ async fn the_handshake_is_a_span() {
     let session = spans.one("mcp.client.session", "mcp.client.session").await;
     assert_eq!(failed(&session).0, "ERROR");
 }
+
+struct LooksOn;
+
+impl Interceptor for LooksOn {}
 
 /// A connection of which everything that the client says is heard.
 async fn relayed(server: Server, client: ClientBuilder, heard: &Arc<Mutex<Vec<Value>>>) -> Client {
@@ -547,7 +555,9 @@ async fn a_malformed_trace_is_told_of_and_makes_a_root() {
 #[tokio::test]
 async fn notifications_are_spans_of_level_debug() {
     let (spans, _guard) = Spans::of_this_thread(Level::DEBUG);
-    let server = Server::new("s", "1").on_roots_changed(async |_| tracing::info!(target: "trace_test", "heard"));
+    let server = Server::new("s", "1")
+        .on_roots_changed(async |_| tracing::info!(target: "trace_test", "heard"))
+        .on_notification("notifications/panics", async |_, _: Value| panic!("inside"));
     let client = builder(Era::Legacy).on_roots(async || Vec::new());
     let client = pair(&spans, Era::Legacy, server, client).await;
     client.roots_changed().unwrap();
@@ -556,6 +566,11 @@ async fn notifications_are_spans_of_level_debug() {
     assert_eq!((told.field("otel.kind"), heard.field("otel.kind")), ("client", "server"));
     assert_eq!((heard.remote, heard.field("jsonrpc.request.id")), (Some(told.id), ""));
     assert_eq!(spans.said("heard")[0].span, Some(heard.id));
+    // A panic is told in the span, and the connection lives.
+    client.notify("notifications/panics", &json!({}), None).unwrap();
+    let heard = spans.one("mcp.server", "notifications/panics").await;
+    assert_eq!(failed(&heard), ("ERROR", "panic"));
+    assert_eq!(spans.said("a callback panicked")[0].span, Some(heard.id));
     client.notify("notifications/initialized", &json!({}), None).unwrap_err();
     let refused = spans.one("mcp.client", "notifications/initialized").await;
     assert_eq!(failed(&refused), ("ERROR", "not_sent"));
