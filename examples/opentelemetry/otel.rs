@@ -73,8 +73,8 @@ impl Telemetry {
         let connections = meter.u64_observable_gauge("example.mcp.connections").with_callback(move |seen| {
             seen.observe(counts.connections() as u64, &[]);
         });
-        // What looks at the counters belongs to the meter now.
-        drop((messages.build(), connections.build()));
+        // What looks at the counters belongs to the meter from now on; these are only handles.
+        let _ = (messages.build(), connections.build());
     }
 
     /// Everything up to now is exported.

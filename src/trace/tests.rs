@@ -41,7 +41,7 @@ fn nothing_is_allocated_while_nobody_looks() {
         sent.has_id(7);
         let asked = Operation::question(&shared, &message, not_asked, &sent);
         asked.end(Timestamp::EPOCH, &Outcome::Cancelled);
-        sent.clone().answered(Timestamp::EPOCH, &message);
+        sent.answered(Timestamp::EPOCH, &message);
         Operation::notification(&shared, &body, &mut meta).end(Timestamp::EPOCH, &Outcome::Done);
         Session::begin(Role::Server, &tracer, Timestamp::EPOCH).end(&shared);
         for operation in [served, heard, sent, asked] {
