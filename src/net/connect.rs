@@ -11,6 +11,7 @@ use futures_lite::{AsyncReadExt, future};
 use crate::client::{Client, ClientBuilder};
 use crate::memory;
 use crate::runtime::{Runtime, Spawn};
+use crate::trace::Transport;
 use crate::{Result, Timestamp};
 
 /// How long it may take until somebody answers at any of the addresses, finding them included.
@@ -41,7 +42,10 @@ where
     for address in addresses {
         let opened = until(&runtime, deadline.min(runtime.now() + PATIENCE_EACH), open(address)).await;
         match opened {
-            Ok((reader, writer)) => return crate::stream::connect(runtime, reader, writer, None, client).await,
+            Ok((reader, writer)) => {
+                let client = client.over(Transport::Tcp);
+                return crate::stream::connect(runtime, reader, writer, None, client).await;
+            }
             Err(error) => last = io::Error::new(error.kind(), format!("cannot connect to {address}: {error}")),
         }
     }
@@ -68,7 +72,9 @@ where
 {
     let deadline = runtime.now() + PATIENCE_EACH;
     match until(&runtime, deadline, open(path.clone())).await {
-        Ok((reader, writer)) => crate::stream::connect(runtime, reader, writer, None, client).await,
+        Ok((reader, writer)) => {
+            crate::stream::connect(runtime, reader, writer, None, client.over(Transport::Unix)).await
+        }
         Err(error) => {
             Err(io::Error::new(error.kind(), format!("cannot connect to {}: {error}", path.display())).into())
         }

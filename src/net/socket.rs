@@ -10,6 +10,7 @@ use super::{Address, Bind, ListenOptions, Listener, Listening, listen};
 use crate::Result;
 use crate::runtime::Spawn;
 use crate::server::Server;
+use crate::trace::Transport;
 
 /// Clients that have come and are not accepted yet. The system may have a lower limit of its own.
 pub(super) const BACKLOG: i32 = 1024;
@@ -32,7 +33,7 @@ pub async fn listen_tcp<R: Spawn, L: Listener>(
 ) -> Result<Listening> {
     let socket = bind_socket(bind.address()?)?;
     let address = Address::Tcp(socket.local_addr()?);
-    listen(runtime, open(socket)?, address, server, options).await
+    listen(runtime, open(socket)?, address, server.over(Transport::Tcp), options).await
 }
 
 /// A listening socket that does not block.

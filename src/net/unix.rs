@@ -15,6 +15,7 @@ use super::{Accepted, Address, ListenOptions, Listener, Listening, listen, socke
 use crate::Result;
 use crate::runtime::Spawn;
 use crate::server::Server;
+use crate::trace::Transport;
 
 /// How often and how long to wait for others that are just binding sockets in the same folder.
 const TRIES: u32 = 100;
@@ -38,7 +39,7 @@ pub async fn listen_unix<R: Spawn, L: Listener>(
     let (socket, file) = bind(path, options.mode)?;
     let address = Address::Unix(path.to_owned());
     let listener = WithFile { listener: open(socket)?, _file: file };
-    listen(runtime, listener, address, server, options).await
+    listen(runtime, listener, address, server.over(Transport::Unix), options).await
 }
 
 /// A listening socket that does not block, and its file.

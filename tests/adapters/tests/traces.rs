@@ -12,6 +12,7 @@ use common::spans::{Seen, Spans, TRACE};
 use common::{call, modern, serve, soon};
 use mcp::local::Local;
 use mcp::model::{CallToolResult, ElicitParams, ElicitResult, LoggingLevel, SubscriptionFilter};
+use mcp::net::ListenOptions;
 use mcp::trace::{Propagation, TraceContext, Transport};
 use mcp::{
     Client, ClientBuilder, Context, Era, Form, HandlerError, Interceptor, Prompt, ProtocolVersion, Resource, Server,
@@ -616,6 +617,14 @@ async fn spans_say_what_the_connection_runs_over() {
     assert_eq!(server.connections(), 1, "the handle is another, the server is not");
     let (called, served) = both(&spans, "tools/call t").await;
     assert_eq!((called.field("network.transport"), served.field("network.transport")), ("tcp", "unix"));
+
+    let (spans, _guard) = Spans::of_this_thread(Level::INFO);
+    let listening = mcp_tokio::listen_tcp(0, server, ListenOptions::default()).await.unwrap();
+    let client = soon(mcp_tokio::connect_tcp(listening.address().tcp().unwrap())).await.unwrap();
+    client.call_tool("t", ()).await.unwrap();
+    let (called, served) = both(&spans, "tools/call t").await;
+    assert_eq!((called.field("network.transport"), served.field("network.transport")), ("tcp", "tcp"));
+    soon(client.close()).await;
 
     let child = common::spawn([env!("CARGO_BIN_EXE_peer"), "serve"]).await.unwrap();
     child.list_tools().await.unwrap();
