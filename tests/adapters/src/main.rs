@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mcp::process::Command;
-use mcp::{Client, Context, Json, Server, Tool};
+use mcp::{Client, Context, Form, Json, Server, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,6 +22,9 @@ async fn main() -> ExitCode {
     let arguments = arguments.iter().map(String::as_str).collect::<Vec<_>>();
     let done = match arguments.as_slice() {
         ["serve"] => mcp_tokio::serve_stdio(server()).await,
+        ["brisk"] => mcp_tokio::serve_stdio(server().limits(|limits| limits.drain = Duration::from_secs(1))).await,
+        ["gateway"] => gateway().await,
+        ["noisy"] => noisy(),
         ["chatty"] => mcp_tokio::serve_stdio(chatty()).await,
         ["noise"] => {
             println!("Listening on nothing at all ...\n[debug] {{not json}}\n\n\u{1f980}");
@@ -48,6 +51,46 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A server that has one of its own, as a child.
+async fn gateway() -> mcp::Result<()> {
+    let behind = start("serve").await?;
+    eprintln!("behind {}", behind.child().map_or(0, |child| child.id()));
+    let ask = behind.clone();
+    let passed_on = Tool::new("slow", "Has another server take its time", move |args: Millis| {
+        eprintln!("in flight");
+        let call = ask.call_tool("slow", json!({ "ms": args.ms }));
+        async move { call.await.map(|result| result.joined_text()) }
+    });
+    mcp_tokio::serve_stdio(Server::new("gateway", "1.0.0").tool(passed_on)).await
+}
+
+/// Speaks the protocol, and much else on the same channel: in front of, between and behind all messages.
+fn noisy() -> mcp::Result<()> {
+    let mut out = std::io::stdout();
+    let noise = |out: &mut std::io::Stdout| {
+        out.write_all(
+            b"[debug] {not json}\n\n42\n\"text\"\n\xff\xfe\n{\"level\":\"info\"}\r\n   \n[]\n\xf0\x9f\xa6\x80\n",
+        )
+    };
+    noise(&mut out)?;
+    for line in std::io::stdin().lock().lines() {
+        let message: Value = serde_json::from_str(&line?).expect("a line of JSON");
+        noise(&mut out)?;
+        let result = match message["method"].as_str() {
+            Some("initialize") => json!({ "protocolVersion": message["params"]["protocolVersion"],
+                "capabilities": { "tools": {} }, "serverInfo": { "name": "noisy", "version": "1" } }),
+            Some("tools/call") => {
+                json!({ "content": [{ "type": "text", "text": message["params"]["arguments"]["text"] }] })
+            }
+            _ => continue,
+        };
+        writeln!(out, "{}", json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))?;
+        noise(&mut out)?;
+    }
+    noise(&mut out)?;
+    Ok(())
 }
 
 /// Ends at a first line that is not `initialize`, as some servers of the legacy era do; else answers every call.
@@ -79,6 +122,11 @@ struct Millis {
     ms: u64,
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct Lines {
+    lines: usize,
+}
+
 fn server() -> Server {
     Server::new("peer", "1.0.0")
         .tool(Tool::new("echo", "Gives the text back", async |args: Text| args.text))
@@ -101,6 +149,15 @@ fn server() -> Server {
             tokio::time::sleep(Duration::from_millis(args.ms)).await; // slow on purpose
             ctx.progress(2, 2)?;
             Ok::<_, mcp::Error>("done")
+        }))
+        .tool(Tool::new("flood", "Writes many lines to standard error", async |args: Lines| {
+            flood(args.lines);
+            "written"
+        }))
+        .tool(Tool::new("ask", "Asks the person, and waits", async |ctx: Context| {
+            eprintln!("in flight");
+            let answer = ctx.elicit("text", Form::of::<Text>("Say something")).await?;
+            Ok::<_, mcp::Error>(format!("{:?}", answer.action))
         }))
         .tool(Tool::new("print", "Prints to standard output, and lets a child do so", async || {
             println!("printed by a tool");

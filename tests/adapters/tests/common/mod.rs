@@ -3,6 +3,7 @@
 
 pub(crate) mod each;
 pub(crate) mod log;
+pub(crate) mod openers;
 pub(crate) mod scripted;
 pub(crate) mod spans;
 
