@@ -35,6 +35,9 @@ pub struct LineBuffer {
     /// Whether nothing has been read yet: only there may a byte order mark stand.
     at_start: bool,
     limit: usize,
+    /// How many bytes were looked at or copied: the tests prove that it grows with the stream, whatever its pieces.
+    #[cfg(test)]
+    steps: u64,
 }
 
 /// One line of the stream.
@@ -60,14 +63,22 @@ const KEEP: usize = 64 * 1024;
 impl LineBuffer {
     /// A buffer that accepts lines of up to `limit` bytes.
     pub const fn new(limit: usize) -> Self {
-        Self { tail: Vec::new(), oversize: None, spent: false, at_start: true, limit }
+        Self {
+            tail: Vec::new(),
+            oversize: None,
+            spent: false,
+            at_start: true,
+            limit,
+            #[cfg(test)]
+            steps: 0,
+        }
     }
 
     /// Takes bytes from the front of `input` up to the end of the next line, and returns that line; `None` when
     /// `input` is used up.
     pub fn next<'a, 'b: 'a>(&'a mut self, input: &mut &'b [u8]) -> Option<Line<'a>> {
         self.forget_spent();
-        while let Some(end) = memchr(b'\n', input) {
+        while let Some(end) = self.find_end(input) {
             let (head, rest) = input.split_at(end);
             *input = &rest[1..];
             if self.oversize.is_some() || self.tail.len() + head.len() > self.limit {
@@ -79,7 +90,7 @@ impl LineBuffer {
                 }
                 return Some(Line::Whole(line));
             } else {
-                self.tail.extend_from_slice(head);
+                self.append(head);
             }
             if let Some(line) = self.take_unfinished() {
                 return match line {
@@ -92,7 +103,7 @@ impl LineBuffer {
         if self.oversize.is_some() || self.tail.len() + rest.len() > self.limit {
             self.pass_over(rest);
         } else {
-            self.tail.extend_from_slice(rest);
+            self.append(rest);
         }
         None
     }
@@ -127,6 +138,24 @@ impl LineBuffer {
     /// Goes on between two lines of a stream, or at its start.
     pub(crate) fn begin_anew(&mut self, at_start: bool) {
         *self = Self { at_start, ..Self::new(self.limit) };
+    }
+
+    fn find_end(&mut self, input: &[u8]) -> Option<usize> {
+        let end = memchr(b'\n', input);
+        #[cfg(test)]
+        {
+            self.steps += end.unwrap_or(input.len()) as u64;
+        }
+        end
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        #[cfg(test)]
+        {
+            let grows = self.tail.len() + bytes.len() > self.tail.capacity();
+            self.steps += bytes.len() as u64 + if grows { self.tail.len() as u64 } else { 0 };
+        }
+        self.tail.extend_from_slice(bytes);
     }
 
     fn forget_spent(&mut self) {

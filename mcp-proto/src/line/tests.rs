@@ -139,6 +139,43 @@ fn every_split_in_three_gives_the_same_lines() {
     }
 }
 
+/// Readers that were given up in the middle of a line lost it, or the next one: all ways to cut a stream give the same lines.
+#[test]
+fn pain_6_all_ways_to_cut_a_stream_give_the_same_lines() {
+    let stream = "\u{feff}a\r\n{\"id\":1}\nb\r\n".as_bytes();
+    let expected = lines(8, [stream]);
+    assert_eq!(expected, [whole("a"), whole("{\"id\":1}"), whole("b")]);
+    for cuts in 0..1_u32 << (stream.len() - 1) {
+        let mut rest = stream;
+        let mut pieces = Vec::new();
+        for at in (1..stream.len()).rev().filter(|at| cuts >> (at - 1) & 1 == 1) {
+            let (head, tail) = rest.split_at(at);
+            pieces.push(tail);
+            rest = head;
+        }
+        pieces.push(rest);
+        assert_eq!(lines(8, pieces.into_iter().rev()), expected, "{cuts:b}");
+    }
+}
+
+/// A line of 64 MB took the square of its length when it came in small pieces: what was there was looked through, or copied, again.
+#[test]
+fn pain_38_a_large_line_takes_steps_in_proportion_to_its_length() {
+    const LENGTH: usize = 64 * 1024 * 1024;
+    let line = vec![b'x'; LENGTH];
+    // One that is kept, and one that is longer than the limit.
+    for (size, limit) in [(1, LENGTH), (64 * 1024, LENGTH), (64 * 1024, LENGTH / 8)] {
+        let mut buffer = LineBuffer::new(limit);
+        for mut piece in line.chunks(size) {
+            assert!(buffer.next(&mut piece).is_none());
+        }
+        let Some(seen) = buffer.next(&mut &b"\n"[..]) else { panic!("no line") };
+        assert_eq!(matches!(seen, Line::Whole(bytes) if bytes.len() == LENGTH), limit == LENGTH);
+        // Each byte is looked at once and copied once, and copied again once, all told, while the buffer doubles.
+        assert!(buffer.steps <= 4 * LENGTH as u64, "{} steps in pieces of {size}", buffer.steps);
+    }
+}
+
 /// CRLF, blank lines and a missing last line end are tolerated; a byte order mark only where a stream begins.
 #[test]
 fn what_is_tolerated_is_tolerated() {
