@@ -248,8 +248,11 @@ impl Call {
             }
         };
         let waker = cx.waker().clone();
-        let Come { progress, result, dropped } = shared.with(|state| state.take_come(id, waker));
+        let Come { progress, result, driver, dropped } = shared.with(|state| state.take_come(id, waker));
         drop(dropped);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
         if result.is_none() {
             // Before the callback: whatever that does, the drop finds what to cancel.
             this.step = Step::Open(shared, id);

@@ -102,11 +102,9 @@ impl Notifications {
 }
 
 async fn work(queue: Arc<Mutex<Queue>>, shared: Arc<Shared>) {
-    let mut done = 0;
     loop {
         let next = {
             let mut queue = lock(&queue);
-            queue.bytes -= done;
             let next = queue.waiting.pop_front();
             queue.at_work = next.is_some();
             next
@@ -114,7 +112,8 @@ async fn work(queue: Arc<Mutex<Queue>>, shared: Arc<Shared>) {
         let Some(Waiting { method, handling, bytes, operation, .. }) = next else { return };
         let heard = handle_contained(&method, handling).instrument(operation.span().clone()).await;
         operation.heard(shared.now(), heard);
-        done = bytes;
+        lock(&queue).bytes -= bytes;
+        shared.freed(bytes);
     }
 }
 

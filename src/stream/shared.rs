@@ -44,6 +44,8 @@ pub(crate) struct State {
     asked: BTreeMap<OutboundId, AtWork>,
     /// Bytes of what has left the connection's queues and is still at handlers and callers.
     held: usize,
+    /// Bytes that were freed without the driver since it last counted.
+    uncounted: usize,
     /// Who hears what has changed on the server.
     pub(crate) listeners: Listeners,
     /// What the client tells its own callbacks, in order with what the server tells.
@@ -99,12 +101,17 @@ struct AtWork {
 pub(crate) struct Come {
     pub(crate) progress: VecDeque<Progress>,
     pub(crate) result: Option<Result<(ResultKind, Message), RequestError>>,
-    /// To be dropped outside the lock.
+    /// To be woken outside the lock ...
+    pub(crate) driver: Option<Waker>,
+    /// ... and to be dropped there.
     pub(crate) dropped: (Option<Waker>, Option<Waiter>),
 }
 
 /// Progress kept for a caller that does not look; after that only the latest counts.
 const PROGRESS_KEPT: usize = 64;
+
+/// As much may be freed before the driver is woken to count anew.
+const WORTH_COUNTING: usize = 64 * 1024;
 
 /// What one turn of the driver has to do once the lock is free.
 #[derive(Default)]
@@ -148,6 +155,7 @@ impl Shared {
             next_watcher: 0,
             asked: BTreeMap::new(),
             held: 0,
+            uncounted: 0,
             listeners: Listeners::default(),
             own_notifications: Vec::new(),
             kept: None,
@@ -194,6 +202,14 @@ impl Shared {
         let now = self.now();
         let mut state = self.lock();
         (change(&mut state, now), state.driver.take())
+    }
+
+    /// So many bytes are not held any more, outside of what the lock protects.
+    pub(super) fn freed(&self, bytes: usize) {
+        let driver = self.with(|state| state.freed(bytes));
+        if let Some(driver) = driver {
+            driver.wake();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -336,12 +352,13 @@ impl State {
     /// is to be dropped outside the lock.
     pub(crate) fn take_come(&mut self, id: OutboundId, waker: Waker) -> Come {
         let Some(waiter) = self.waiters.get_mut(&id) else { return Come::default() };
-        self.held -= std::mem::take(&mut waiter.bytes);
+        let freed = std::mem::take(&mut waiter.bytes);
+        self.held -= freed;
         let progress = std::mem::take(&mut waiter.progress);
         let result = waiter.result.take();
         let replaced = waiter.waker.replace(waker);
         let waiter = if result.is_some() { self.waiters.remove(&id) } else { None };
-        Come { progress, result, dropped: (replaced, waiter) }
+        Come { progress, result, driver: self.freed(freed), dropped: (replaced, waiter) }
     }
 
     /// Forgets who waited for a call. As above.
@@ -360,8 +377,16 @@ impl State {
         }
     }
 
+    /// Something is not held any more. If that makes a difference, the driver is to be woken, so that it counts anew.
+    #[must_use]
+    fn freed(&mut self, bytes: usize) -> Option<Waker> {
+        self.uncounted += bytes;
+        if self.uncounted > WORTH_COUNTING { self.driver.take() } else { None }
+    }
+
     /// What the connection holds, and what of it has gone to handlers and callers.
-    pub(crate) fn load(&self) -> Load {
+    pub(crate) fn load(&mut self) -> Load {
+        self.uncounted = 0;
         let is_idle = self.handlers.is_empty() && self.waiters.is_empty();
         Load { bytes: self.connection.buffered_bytes() + self.held, busy: if is_idle { Busy::No } else { Busy::Yes } }
     }

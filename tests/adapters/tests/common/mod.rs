@@ -83,6 +83,23 @@ impl Raw {
         Self::new(reader.compat(), writer.compat_write())
     }
 
+    /// Two peers of one connection: one that sends, one that hears.
+    pub(crate) fn split(self) -> (Self, Self) {
+        let nothing: Box<dyn AsyncRead + Send + Unpin> = Box::new(tokio::io::empty());
+        let sender = Self { reader: BufReader::new(nothing), writer: self.writer };
+        (sender, Self { reader: self.reader, writer: None })
+    }
+
+    /// Sends bytes, which the peer may not take any more.
+    pub(crate) async fn try_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        soon(self.writer.as_mut().expect("not ended yet").write_all(bytes)).await
+    }
+
+    /// Sends one message, which the peer may not take any more.
+    pub(crate) async fn try_send(&mut self, message: Value) -> std::io::Result<()> {
+        self.try_bytes(format!("{message}\n").as_bytes()).await
+    }
+
     /// Sends bytes as they are.
     pub(crate) async fn bytes(&mut self, bytes: &[u8]) {
         let writer = self.writer.as_mut().expect("not ended yet");
