@@ -40,6 +40,46 @@ pub use self::split::{ReadHalf, WriteHalf, split};
 pub use self::unix::listen_unix;
 
 /// A bound socket that clients come to.
+///
+/// ```
+/// use std::io;
+/// use mcp::memory::{Duplex, Reader, Writer};
+/// use mcp::net::{Accepted, Address, ListenOptions, Listener, listen};
+/// use mcp::{ClientBuilder, Server, Tool};
+/// use tokio::sync::mpsc;
+///
+/// /// Clients of this process.
+/// struct Door(mpsc::Receiver<Duplex>);
+///
+/// impl Listener for Door {
+///     type Reader = Reader;
+///     type Writer = Writer;
+///
+///     async fn accept(&mut self) -> io::Result<Accepted<Reader, Writer>> {
+///         let Some(client) = self.0.recv().await else {
+///             // Nobody can come any more, which is no error.
+///             return std::future::pending().await;
+///         };
+///         let (reader, writer) = client.into_split();
+///         Ok(Accepted { reader, writer, peer: None })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> mcp::Result<()> {
+/// let (come, door) = mpsc::channel(16);
+/// let server = Server::new("s", "1.0.0").tool(Tool::new("t", "Do it", async || "done"));
+/// let (runtime, address) = (mcp_tokio::Tokio::current()?, Address::Other("the door".into()));
+/// let listening = listen(runtime, Door(door), address, server, ListenOptions::default()).await?;
+///
+/// let (here, there) = mcp::memory::duplex(1024);
+/// come.send(there).await.expect("the door is open");
+/// let (reader, writer) = here.into_split();
+/// let client = mcp_tokio::connect_stream(reader, writer, ClientBuilder::default()).await?;
+/// assert_eq!(client.call_tool("t", ()).await?.joined_text(), "done");
+/// assert_eq!(listening.connections(), 1);
+/// # Ok(()) }
+/// ```
 pub trait Listener: Send + 'static {
     /// Reads what a client sends.
     type Reader: futures_io::AsyncRead + Send + Unpin + 'static;
