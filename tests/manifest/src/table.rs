@@ -37,8 +37,6 @@ pub enum Proof {
 /// What open requirements wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Batch {
-    /// Requirements that are at work now.
-    UnderWay,
     /// Everything over HTTP, and other network transports.
     Http,
     /// OAuth.
@@ -57,8 +55,7 @@ pub enum Batch {
 
 impl Batch {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 8] = [
-        Self::UnderWay,
+    pub const ALL: [Self; 7] = [
         Self::Http,
         Self::Authorization,
         Self::CommandLine,
@@ -71,7 +68,6 @@ impl Batch {
     /// Its name in the tables.
     pub fn name(self) -> &'static str {
         match self {
-            Self::UnderWay => "under-way",
             Self::Http => "http",
             Self::Authorization => "authorization",
             Self::CommandLine => "command-line",
