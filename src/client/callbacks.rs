@@ -8,7 +8,7 @@ use mcp_proto::model::{
     CreateMessageParams, ElicitMode, ElicitParams, ElicitationCompleteParams, ListRootsResult, LogParams, Root,
     SamplingCapability,
 };
-use mcp_proto::{Change, ErrorObject, Message, Peer};
+use mcp_proto::{Change, ErrorObject, InboundId, Message, Peer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -299,6 +299,14 @@ impl Service for Answerer {
     fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {
         let (callbacks, client) = (Arc::clone(&self.callbacks), self.client.clone());
         self.answer_by(question.clone(), move |question| callbacks.answer(client, question))
+    }
+
+    fn gone(&self, _: InboundId) -> Option<BoxFuture<()>> {
+        None
+    }
+
+    fn ended(&self) -> Option<BoxFuture<()>> {
+        None
     }
 
     fn notified(&self, _: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>> {

@@ -21,6 +21,7 @@ mod rounds;
 mod serving;
 mod session;
 mod strings;
+mod subscribed;
 mod tool;
 mod traced;
 mod update;
@@ -235,8 +236,11 @@ impl Server {
         self.define(|definition| definition.hooks.subscribe = Some(hooks::uri_hook(hook)))
     }
 
-    /// Told when a client asks to be unsubscribed from a resource (`resources/unsubscribe`, until 2025-11-25; later a
-    /// subscription ends with its request, and also here with its connection, without this hook).
+    /// Told when a client is not subscribed to a resource any more, which it was before: it asked to be unsubscribed
+    /// (`resources/unsubscribe`, until 2025-11-25), its `subscriptions/listen` has ended (later), or its connection has. Only
+    /// the first can be refused, by an error; otherwise the context is that of the request that subscribed, which is over.
+    ///
+    /// Serving ends when all that is to be told at the end of a connection has been told.
     #[must_use]
     pub fn on_unsubscribe<E, Fut>(self, hook: impl Fn(Context, String) -> Fut + Send + Sync + 'static) -> Self
     where

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::completion::Partial;
 use super::definition::Definition;
-use super::handler::{Outcome, Strings};
+use super::handler::{HandlerError, Strings};
 use super::registry::Cache;
 use super::resource::{At, Reader};
 use super::serving::{Serve, Threading};
@@ -81,7 +81,7 @@ impl Serve<'_> {
         self.ask_and_run(request, threading, move |context| {
             let at = At::new(&uri, mime_type.as_deref());
             let running = reader.read(context, at, &variables);
-            let failed = move |error: super::HandlerError| {
+            let failed = move |error: HandlerError| {
                 let missing = (ErrorCode::RESOURCE_NOT_FOUND, Some(json!({ "uri": uri })));
                 error.tell(&format!("Error reading resource {uri:.500}"), missing)
             };
@@ -111,7 +111,7 @@ impl Serve<'_> {
         let prompt = Arc::clone(prompt);
         self.ask_and_run(request, prompt.threading(), move |context| {
             let running = prompt.get(context, &arguments);
-            let failed = move |error: super::HandlerError| {
+            let failed = move |error: HandlerError| {
                 error.tell(&format!("Error rendering prompt {name:.200}"), (ErrorCode::INVALID_PARAMS, None))
             };
             match running {
@@ -169,28 +169,45 @@ impl Serve<'_> {
         if !self.knows(&uri) {
             return Err(no_resource(&uri));
         }
-        self.confirm(request, uri, self.definition.hooks.subscribe.clone())
+        let hooks = &self.definition.hooks;
+        if hooks.subscribe.is_none() && hooks.unsubscribe.is_none() {
+            return Ok(Handling::Now(Ok(Body::empty_result().into())));
+        }
+        let (confirm, tell, subscribed) = (hooks.subscribe.clone(), hooks.unsubscribe.clone(), self.subscribed.clone());
+        self.run(request, Threading::Async, move |context| {
+            Ok(Box::pin(async move {
+                if let Some(confirm) = confirm {
+                    confirm(context.clone(), uri.clone()).await.map_err(|error| not_subscribed(error, &uri))?;
+                }
+                if let Some(tell) = tell
+                    && !subscribed.begin(None, uri, context)
+                {
+                    subscribed.end_all(tell).await;
+                }
+                Ok(Body::empty_result().into())
+            }))
+        })
     }
 
     pub(super) fn unsubscribe(&self, request: Inbound) -> Result<Handling, ErrorObject> {
         let SubscribeParams { uri, .. } = params(&request)?;
-        self.confirm(request, uri, self.definition.hooks.unsubscribe.clone())
-    }
-
-    fn confirm(
-        &self,
-        request: Inbound,
-        uri: String,
-        hook: Option<super::hooks::UriHook>,
-    ) -> Result<Handling, ErrorObject> {
-        let Some(hook) = hook else { return Ok(Handling::Now(Ok(Body::empty_result().into()))) };
+        let Some(hook) = self.definition.hooks.unsubscribe.clone() else {
+            return Ok(Handling::Now(Ok(Body::empty_result().into())));
+        };
+        let subscribed = self.subscribed.clone();
         self.run(request, Threading::Async, move |context| {
-            let running: Outcome<()> = hook(context, uri.clone());
             Ok(Box::pin(async move {
-                let missing = (ErrorCode::RESOURCE_NOT_FOUND, Some(json!({ "uri": uri })));
-                let confirmed =
-                    running.await.map_err(|error| error.tell(&format!("Error subscribing to {uri:.500}"), missing));
-                confirmed.map(|()| Body::empty_result().into())
+                // Before the hook, so that the end of the connection does not tell it as well.
+                let held = subscribed.take(&uri);
+                if let Err(error) = hook(context, uri.clone()).await {
+                    let refused = not_subscribed(error, &uri);
+                    if let Some(context) = held {
+                        // It goes on; if the connection is over by now, the application knows all that there is to know.
+                        subscribed.begin(None, uri, context);
+                    }
+                    return Err(refused);
+                }
+                Ok(Body::empty_result().into())
             }))
         })
     }
@@ -208,18 +225,32 @@ impl Serve<'_> {
         let may_subscribe = offers(Some(true), Capability::ResourcesSubscribe).is_some();
         let mut uris = asked.resource_subscriptions.filter(|_| may_subscribe).unwrap_or_default();
         uris.retain(|uri| self.knows(uri));
-        let Some(hook) = self.definition.hooks.subscribe.clone().filter(|_| !uris.is_empty()) else {
+        let hooks = &self.definition.hooks;
+        if uris.is_empty() || hooks.subscribe.is_none() && hooks.unsubscribe.is_none() {
             granted.resource_subscriptions = (!uris.is_empty()).then_some(uris);
             return Ok(Handling::Now(Ok(Answer::Grant(granted))));
-        };
+        }
+        let (confirm, tell, subscribed) = (hooks.subscribe.clone(), hooks.unsubscribe.clone(), self.subscribed.clone());
         self.run(request, Threading::Async, move |context| {
             Ok(Box::pin(async move {
-                let mut confirmed = Vec::new();
+                let (mut confirmed, mut is_over) = (Vec::new(), false);
                 for uri in uris {
-                    match hook(context.clone(), uri.clone()).await {
-                        Ok(()) => confirmed.push(uri),
-                        Err(error) => tracing::debug!(%error, uri, "a subscription was not granted"),
+                    if let Some(confirm) = &confirm
+                        && let Err(error) = confirm(context.clone(), uri.clone()).await
+                    {
+                        tracing::debug!(%error, uri, "a subscription was not granted");
+                        continue;
                     }
+                    if tell.is_some() {
+                        is_over |= !subscribed.begin(Some(context.id()), uri.clone(), context.clone());
+                    }
+                    confirmed.push(uri);
+                }
+                if let Some(tell) = tell
+                    && (is_over || context.is_cancelled())
+                {
+                    // Its end has come before it began, and nobody else has seen that there was something to tell.
+                    subscribed.end(context.id(), tell).await;
                 }
                 granted.resource_subscriptions = (!confirmed.is_empty()).then_some(confirmed);
                 Ok(Answer::Grant(granted))
@@ -238,6 +269,12 @@ fn named(request: &Inbound) -> Result<&str, ErrorObject> {
 fn params<T: DeserializeOwned>(request: &Inbound) -> Result<T, ErrorObject> {
     let message = &request.message;
     message.params().decode().map_err(|error| ErrorObject::invalid_params(format!("{}: {error}", message.method())))
+}
+
+/// What a client is told whose subscription, or the end of it, the application does not want.
+fn not_subscribed(error: HandlerError, uri: &str) -> ErrorObject {
+    let missing = (ErrorCode::RESOURCE_NOT_FOUND, Some(json!({ "uri": uri })));
+    error.tell(&format!("Error subscribing to {uri:.500}"), missing)
 }
 
 /// Its code is that of the revision in which it is sent.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use mcp_proto::{Body, ErrorObject, Message};
+use mcp_proto::{Body, ErrorObject, InboundId, Message};
 
 use super::context::Context;
 use super::definition::Definition;
 use super::rounds::Round;
 use super::session::Session;
+use super::subscribed::Subscribed;
 use super::tool::Started;
 use super::{Live, Server};
 use crate::Result;
@@ -20,6 +21,7 @@ pub(super) struct Serving {
     live: Arc<Live>,
     /// Those of the beginning: no change of what is offered changes them.
     interceptors: Arc<[Link]>,
+    subscribed: Subscribed,
 }
 
 impl Service for Serving {
@@ -40,7 +42,8 @@ impl Service for Serving {
         if self.intercepts() {
             return self.intercepted(shared, definition, request);
         }
-        Serve { live: &self.live, definition: &definition, shared }.handle(request)
+        let subscribed = &self.subscribed;
+        Serve { live: &self.live, definition: &definition, shared, subscribed }.handle(request)
     }
 
     fn knows(&self, message: &Message) -> Known {
@@ -60,21 +63,33 @@ impl Service for Serving {
         };
         handler(Session::new(shared, Server::of(&self.live)), &message)
     }
+
+    fn gone(&self, request: InboundId) -> Option<BoxFuture<()>> {
+        let hook = self.live.definition().hooks.unsubscribe.clone()?;
+        self.subscribed.has(request).then(|| self.subscribed.end(request, hook))
+    }
+
+    fn ended(&self) -> Option<BoxFuture<()>> {
+        let hook = self.live.definition().hooks.unsubscribe.clone()?;
+        Some(self.subscribed.end_all(hook))
+    }
 }
 
 impl Serving {
     pub(super) fn new(live: &Arc<Live>) -> Self {
-        Self { live: Arc::clone(live), interceptors: Arc::clone(&live.definition().interceptors) }
+        let interceptors = Arc::clone(&live.definition().interceptors);
+        Self { live: Arc::clone(live), interceptors, subscribed: Subscribed::default() }
     }
 
     /// The way through the interceptors, with the handler at its end.
     fn intercepted(&self, shared: &Arc<Shared>, definition: Arc<Definition>, request: Inbound) -> Handling {
         let threading = definition.threading(&request);
-        let (live, shared) = (Arc::clone(&self.live), Arc::clone(shared));
+        let (live, shared, subscribed) = (Arc::clone(&self.live), Arc::clone(shared), self.subscribed.clone());
         let incoming = Incoming::new(request.message.clone(), request.meta.peer.clone(), request.meta.version);
         let running = intercept::lead(&self.interceptors, incoming, move |message| {
             let request = Inbound { message, ..request };
-            match (Serve { live: &live, definition: &definition, shared: &shared }).handle(request) {
+            let serve = Serve { live: &live, definition: &definition, shared: &shared, subscribed: &subscribed };
+            match serve.handle(request) {
                 Handling::Now(reply) => Box::pin(std::future::ready(reply)),
                 Handling::InPlace(future) | Handling::Blocking(future) => future,
             }
@@ -101,6 +116,7 @@ pub(super) struct Serve<'a> {
     pub(super) live: &'a Arc<Live>,
     pub(super) definition: &'a Definition,
     pub(super) shared: &'a Arc<Shared>,
+    pub(super) subscribed: &'a Subscribed,
 }
 
 impl Serve<'_> {

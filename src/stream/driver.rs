@@ -263,6 +263,9 @@ where
             let (id, place) = (request.id, if at == last { Place::Here } else { Place::Elsewhere });
             self.replies.extend(start(&self.parts, request, place, cx).map(|reply| (id, reply)));
         }
+        for gone in turn.gone.into_iter().filter_map(|id| self.parts.service.gone(id)) {
+            self.parts.runtime.spawn(gone);
+        }
         busy
     }
 

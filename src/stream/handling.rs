@@ -44,6 +44,12 @@ pub(crate) trait Service: Send + Sync + 'static {
 
     /// Prepares what a notification leads to, if anything. They run one after the other.
     fn notified(&self, shared: &Arc<Shared>, message: Message) -> Option<BoxFuture<()>>;
+
+    /// Prepares what the end of a request leads to that its peer has given up, or that was a subscription; if anything.
+    fn gone(&self, request: InboundId) -> Option<BoxFuture<()>>;
+
+    /// Prepares what the end of the connection leads to, if anything.
+    fn ended(&self) -> Option<BoxFuture<()>>;
 }
 
 /// How an answer comes about.

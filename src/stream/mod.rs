@@ -125,6 +125,7 @@ where
     let session = Session::begin(Role::Server, &tracer, runtime.now());
     let shared = share(&runtime, tracer, |now| Connection::server(config, Start::Handshake, now));
     let account = server.shared_budget().open(&shared);
+    let ending = Arc::clone(&service);
     let parts = Parts { runtime, shared: Arc::clone(&shared), service, limits, account, hangup, role: Role::Server };
     let place = server.tell(&shared);
     // Boxed: a future that waits for another has room for it twice, and this one is large.
@@ -133,6 +134,9 @@ where
     let serving = async move {
         driver.await;
         drop(place);
+        if let Some(ended) = ending.ended() {
+            ended.await;
+        }
         match theirs.with(|state| state.closed.clone()) {
             None | Some(CloseReason::PeerClosed | CloseReason::LocallyClosed) => Ok(()),
             Some(reason) => Err(Error::Closed(reason)),

@@ -122,6 +122,8 @@ pub(crate) struct Turn {
     pub(crate) requests: Vec<Inbound>,
     pub(crate) notifications: Vec<Message>,
     pub(crate) questions: Vec<Questions>,
+    /// Requests of the peer that are over without our answer, unless the connection is over with them.
+    pub(crate) gone: Vec<InboundId>,
     /// Worth a line in the log: strays and broken rules.
     pub(crate) remarks: Vec<Event>,
     /// What may hold wakers, to be dropped.
@@ -248,6 +250,7 @@ impl State {
                     turn.requests.push(Inbound { id, message, meta, cancel, operation: Operation::default() });
                 }
                 Event::Cancelled { id, .. } => {
+                    turn.gone.push(id);
                     if let Some(work) = self.handlers.get(&id) {
                         cut += 1;
                         turn.wakers.append(&mut work.cancel.cancel());
@@ -301,6 +304,7 @@ impl State {
                 }
                 Event::Writable => turn.wakers.extend(self.waiting.drain(..).map(|(_, waker)| waker)),
                 Event::Closed { reason, while_probing } => {
+                    turn.gone.clear();
                     self.died_of_probe = while_probing && reason == CloseReason::PeerClosed;
                     self.closed = Some(reason);
                     // What is open at the end is cancelled right before it is told.

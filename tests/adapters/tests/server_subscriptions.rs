@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
-use common::{Raw, modern, request, serve};
+use common::{Raw, modern, request, serve, until};
 use mcp::{Change, HandlerError, LocalBus, Prompt, Resource, ResourceTemplate, Server, Tool};
 use serde_json::{Value, json};
 
@@ -140,4 +140,75 @@ async fn kinds_that_were_not_declared_are_not_told() {
     let mut raw = session(&server).await;
     let listed = raw.ask(request(1, "prompts/list", json!({}))).await;
     assert_eq!(listed["result"]["prompts"][0]["name"], "p", "{listed}");
+}
+
+/// However a subscription ends, the application is told, once: by the client's wish, with its listen, with its connection.
+#[tokio::test]
+async fn the_end_of_a_subscription_is_told_once() {
+    type Told = Arc<Mutex<Vec<(String, String)>>>;
+    let told = Told::default();
+    let (ends, begun) = (Arc::clone(&told), Arc::new(Mutex::new(0)));
+    let (begins, stopped) = (Arc::clone(&begun), Arc::new(Mutex::new(false)));
+    let (stops, at_stop) = (Arc::clone(&stopped), Arc::clone(&stopped));
+    let server = server()
+        .on_start(async || Ok::<_, String>(7u8))
+        .on_stop(move |_: Arc<u8>| {
+            *stops.lock().unwrap() = true;
+            std::future::ready(())
+        })
+        .on_subscribe(move |_, _| {
+            *begins.lock().unwrap() += 1;
+            std::future::ready(Ok::<_, HandlerError>(()))
+        })
+        .on_unsubscribe(move |ctx, uri| {
+            let (ends, at_stop) = (Arc::clone(&ends), Arc::clone(&at_stop));
+            async move {
+                tokio::task::yield_now().await;
+                assert!(!*at_stop.lock().unwrap(), "the server has not stopped yet");
+                ends.lock().unwrap().push((ctx.message().id().unwrap().to_string().replace('"', ""), uri.clone()));
+                assert_ne!(uri, "b://panics", "as announced");
+                if uri == "b://stays" { Err(HandlerError::rpc(-7, "stay")) } else { Ok(()) }
+            }
+        });
+    let take = || {
+        let mut told = std::mem::take(&mut *told.lock().unwrap());
+        told.sort();
+        told.into_iter().map(|(id, uri)| format!("{id} {uri}")).collect::<Vec<_>>()
+    };
+    let mut raw = session(&server).await;
+    for uri in ["a://1", "a://2", "b://panics", "b://stays"] {
+        assert_eq!(ask(&mut raw, "resources/subscribe", uri).await["result"], json!({}));
+    }
+    let unsubscribe = |uri: &str| request("un", "resources/unsubscribe", json!({ "uri": uri }));
+    assert_eq!(raw.ask(unsubscribe("a://1")).await["result"], json!({}));
+    assert_eq!(raw.ask(unsubscribe("b://stays")).await["error"]["code"], -7);
+    assert_eq!(take(), ["un a://1", "un b://stays"]);
+    drop(raw);
+    until(|| *stopped.lock().unwrap()).await;
+    assert_eq!(take(), ["a://2 a://2", "b://panics b://panics", "b://stays b://stays"]);
+    *stopped.lock().unwrap() = false;
+
+    let mut raw = serve(&server);
+    let listen = |id: &str, uris: &[&str]| {
+        modern(id, "subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": uris } }))
+    };
+    for (id, uris) in [("one", ["a://1", "a://2"]), ("two", ["a://1", "b://x"])] {
+        raw.send(listen(id, &uris)).await;
+        assert_eq!(raw.heard().await["params"]["notifications"]["resourceSubscriptions"], json!(uris));
+    }
+    let cancel =
+        |id: &str| json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } });
+    raw.send(cancel("one")).await;
+    until(|| told.lock().unwrap().len() == 2).await;
+    assert_eq!(take(), ["one a://1", "one a://2"]);
+    // Cancelled as soon as it is asked for, with the same bytes.
+    let before = *begun.lock().unwrap();
+    raw.bytes(format!("{}\n{}\n", listen("three", &["a://1"]), cancel("three")).as_bytes()).await;
+    assert!(raw.ask(modern("x", "tools/list", json!({}))).await["result"].is_object());
+    let asked = *begun.lock().unwrap() - before;
+    until(|| told.lock().unwrap().len() == asked).await;
+    take();
+    drop(raw);
+    until(|| *stopped.lock().unwrap()).await;
+    assert_eq!(take(), ["two a://1", "two b://x"]);
 }
