@@ -36,7 +36,7 @@ pub mod trace;
 
 pub use client::{
     Asked, Caching, Callback, CallbackOutput, Changes, Client, ClientBuilder, ClientGroup, Ended, GroupError, Grouped,
-    List, Listen, NoParams, Notification, Page, Pending, Request, Restart, Restarted, Started, TaskState, Watch,
+    List, Listen, NoParams, Notification, Page, Pending, Request, Restart, Restarted, Run, Started, TaskState, Watch,
 };
 pub use error::{Error, Result};
 pub use intercept::{Incoming, Interceptor, Next, Outcome};

@@ -462,7 +462,7 @@ impl fmt::Debug for ClientBuilder {
 /// A client that is about to be connected.
 pub(crate) struct Setup {
     pub(crate) config: Arc<ClientConfig>,
-    callbacks: Arc<Callbacks>,
+    pub(super) callbacks: Arc<Callbacks>,
     pub(super) deadlines: Deadlines,
     pub(super) log_level: Option<LoggingLevel>,
     pub(super) caching: Option<Caching>,

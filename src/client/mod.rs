@@ -9,6 +9,7 @@ mod listen;
 mod lists;
 mod request;
 mod restart;
+mod run;
 mod tasks;
 mod verbs;
 mod watch;
@@ -27,6 +28,7 @@ pub(crate) use self::builder::Setup;
 pub use self::cached::Caching;
 pub(crate) use self::cached::Kept;
 use self::cached::{Freshness, OneAnswer};
+use self::callbacks::Callbacks;
 pub use self::callbacks::{Asked, Callback, CallbackOutput, NoParams, Notification};
 pub use self::group::{ClientGroup, GroupError, Grouped};
 pub use self::listen::{Changes, Ended, Listen};
@@ -34,6 +36,7 @@ pub use self::lists::{List, Page};
 use self::request::decode_any;
 pub use self::request::{Pending, Request};
 pub use self::restart::{Restart, Restarted, connect_restarting, spawn_restarting};
+pub use self::run::Run;
 pub use self::tasks::{Started, TaskState};
 pub use self::watch::Watch;
 use crate::Result;
@@ -83,6 +86,8 @@ struct Inner {
     deadlines: Deadlines,
     log_level: Option<LoggingLevel>,
     kept: Option<Kept>,
+    /// What answers the server, for questions that come in ways of their own.
+    callbacks: Arc<Callbacks>,
 }
 
 /// Closes the connection when the last is dropped.
@@ -101,7 +106,8 @@ impl Client {
     pub(crate) fn new(link: Link, setup: &Setup) -> Self {
         let kept = setup.caching.map(Kept::new);
         link.with(|state| state.kept.clone_from(&kept));
-        let inner = Arc::new(Inner { link, deadlines: setup.deadlines, log_level: setup.log_level, kept });
+        let (deadlines, log_level, callbacks) = (setup.deadlines, setup.log_level, Arc::clone(&setup.callbacks));
+        let inner = Arc::new(Inner { link, deadlines, log_level, kept, callbacks });
         Self { _lease: Some(Arc::new(Lease(Arc::clone(&inner)))), inner }
     }
 

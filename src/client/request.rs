@@ -55,6 +55,16 @@ impl<T> Request<T> {
         Self { call, decode, kept: None }
     }
 
+    /// The same request, its result read in another way.
+    pub(crate) fn read_as<U>(self, decode: Decode<U>) -> Request<U> {
+        Request { call: self.call, decode, kept: None }
+    }
+
+    /// What it is made of, for who polls the call itself.
+    pub(crate) fn into_parts(self) -> (Result<Call>, Decode<T>) {
+        (self.call, self.decode)
+    }
+
     pub(crate) fn kept(mut self, kept: Option<OneAnswer>) -> Self {
         self.kept = kept;
         self

@@ -165,7 +165,7 @@ impl Client {
     }
 
     /// Whether requests of this method to the server may become tasks.
-    fn runs_tasks_of(&self, method: &str) -> Result<(), Why> {
+    pub(super) fn runs_tasks_of(&self, method: &str) -> Result<(), Why> {
         if self.version().rules().tasks != TasksRule::Core {
             return Err(Why::NotInThisRevision);
         }

@@ -1,5 +1,6 @@
 //! A request of ours as a future: sent when first polled, cancelled on the wire when dropped.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroI64;
 use std::pin::Pin;
@@ -16,7 +17,7 @@ use mcp_proto::{
 use super::handling::contain_callback;
 use super::link::{Lesson, Link, Route};
 use super::listeners::Key;
-use super::shared::{Come, Shared, Waiter};
+use super::shared::{Come, Lasts, Shared, Waiter};
 use crate::trace::{Operation, Outcome, Within};
 use crate::{Error, Result};
 
@@ -45,6 +46,7 @@ pub(crate) struct Call {
     within: Option<Box<Within>>,
     /// Begun when it is first polled.
     operation: Operation,
+    lasts: Lasts,
 }
 
 /// What came of a call.
@@ -78,6 +80,8 @@ enum Step {
     /// The body, until a connection has taken it.
     Unsent(Body),
     Open(Arc<Shared>, OutboundId),
+    /// Answered with a task of 2025-11-25, which reports under the same handle.
+    Task(Arc<Shared>, OutboundId),
     Ended,
 }
 
@@ -96,6 +100,7 @@ impl Call {
             listener: None,
             within: None,
             operation: Operation::default(),
+            lasts: Lasts::UntilItsResult,
         }
     }
 
@@ -130,9 +135,17 @@ impl Call {
         &self.what
     }
 
+    /// The connection to which it was sent, as long as it is open there or has become a task there.
+    pub(crate) fn shared(&self) -> Option<&Arc<Shared>> {
+        match &self.step {
+            Step::Open(shared, _) | Step::Task(shared, _) => Some(shared),
+            Step::Unsent(_) | Step::Ended => None,
+        }
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         match &self.step {
-            Step::Open(shared, _) => shared.now(),
+            Step::Open(shared, _) | Step::Task(shared, _) => shared.now(),
             Step::Unsent(_) | Step::Ended => self.link.now(),
         }
     }
@@ -149,6 +162,32 @@ impl Call {
     pub(crate) fn on_progress(&mut self, call: OnProgress) {
         self.options.progress = Wanted::Yes;
         self.on_progress = Some(call);
+    }
+
+    /// Has it report on after its result, if that is a task; see [`poll_progress`](Self::poll_progress).
+    pub(crate) fn reporting_as_task(mut self) -> Self {
+        self.lasts = Lasts::WithItsTask;
+        self
+    }
+
+    /// Tells the progress of the task that it has become, as the call itself does before; and has `cx` woken for the next.
+    pub(crate) fn poll_progress(&mut self, cx: &Context<'_>) {
+        let Step::Task(shared, id) = &self.step else { return };
+        let waker = cx.waker().clone();
+        let Come { progress, driver, dropped, .. } = shared.with(|state| state.take_come(*id, waker, self.lasts));
+        drop(dropped);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        self.tell(progress);
+    }
+
+    fn tell(&mut self, progress: VecDeque<Progress>) {
+        let Some(on_progress) = &mut self.on_progress else { return };
+        let (what, id) = (&self.what, self.wire.map(NonZeroI64::get));
+        for progress in progress {
+            contain_callback(what, id, || on_progress(progress));
+        }
     }
 
     fn send(&mut self, mut body: Body, cx: &Context<'_>) -> Poll<Result<()>> {
@@ -243,26 +282,23 @@ impl Call {
                 Poll::Ready(Ok(())) => return Poll::Pending,
             },
             Step::Open(shared, id) => (shared, id),
-            Step::Ended => {
+            Step::Task(..) | Step::Ended => {
                 return Poll::Ready(Err(Error::Send { what: this.what.clone(), why: Why::Gone }));
             }
         };
         let waker = cx.waker().clone();
-        let Come { progress, result, driver, dropped } = shared.with(|state| state.take_come(id, waker));
+        let Come { progress, result, driver, dropped } = shared.with(|state| state.take_come(id, waker, this.lasts));
         drop(dropped);
         if let Some(driver) = driver {
             driver.wake();
         }
-        if result.is_none() {
+        match &result {
             // Before the callback: whatever that does, the drop finds what to cancel.
-            this.step = Step::Open(shared, id);
+            None => this.step = Step::Open(shared, id),
+            Some(Ok((ResultKind::Task, _))) if this.lasts == Lasts::WithItsTask => this.step = Step::Task(shared, id),
+            Some(_) => {}
         }
-        if let Some(on_progress) = &mut this.on_progress {
-            let (what, id) = (&this.what, this.wire.map(NonZeroI64::get));
-            for progress in progress {
-                contain_callback(what, id, || on_progress(progress));
-            }
-        }
+        this.tell(progress);
         match result {
             None => Poll::Pending,
             Some(Ok((kind, message))) => {
@@ -288,7 +324,7 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if let Step::Open(shared, id) = &self.step {
+        if let Step::Open(shared, id) | Step::Task(shared, id) = &self.step {
             let waiter = shared.command(|state, now| {
                 state.connection.cancel(now, *id, "the caller does not want it any more");
                 state.forget_waiter(*id)

@@ -107,6 +107,15 @@ pub(crate) struct Come {
     pub(crate) dropped: (Option<Waker>, Option<Waiter>),
 }
 
+/// How long somebody waits for what comes for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasts {
+    /// Until its result.
+    UntilItsResult,
+    /// If it has become a task (2025-11-25), on after its result: until who waits is gone.
+    WithItsTask,
+}
+
 /// Progress kept for a caller that does not look; after that only the latest counts.
 const PROGRESS_KEPT: usize = 64;
 
@@ -352,16 +361,17 @@ impl State {
         Some(work.cancel)
     }
 
-    /// Takes what has come for a call: progress, and the result if it is there, with which its waiter goes. What the waiter held
-    /// is to be dropped outside the lock.
-    pub(crate) fn take_come(&mut self, id: OutboundId, waker: Waker) -> Come {
+    /// Takes what has come for a call: progress, and the result if it is there, with which its waiter goes, unless the call has
+    /// become a task whose progress it waits for. What the waiter held is to be dropped outside the lock.
+    pub(crate) fn take_come(&mut self, id: OutboundId, waker: Waker, lasts: Lasts) -> Come {
         let Some(waiter) = self.waiters.get_mut(&id) else { return Come::default() };
         let freed = std::mem::take(&mut waiter.bytes);
         self.held -= freed;
         let progress = std::mem::take(&mut waiter.progress);
         let result = waiter.result.take();
         let replaced = waiter.waker.replace(waker);
-        let waiter = if result.is_some() { self.waiters.remove(&id) } else { None };
+        let goes_on = lasts == Lasts::WithItsTask && matches!(result, Some(Ok((ResultKind::Task, _))));
+        let waiter = if result.is_some() && !goes_on { self.waiters.remove(&id) } else { None };
         Come { progress, result, driver: self.freed(freed), dropped: (replaced, waiter) }
     }
 
