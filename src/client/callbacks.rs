@@ -293,7 +293,8 @@ impl Service for Answerer {
     }
 
     fn knows(&self, message: &Message) -> Known {
-        Known::if_so(self.callbacks.requests.contains_key(message.method()) || is_method(message.method()))
+        let method = message.method();
+        if is_method(method) || self.callbacks.requests.contains_key(method) { Known::Here } else { Known::Nowhere }
     }
 
     fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {

@@ -47,7 +47,7 @@ impl Service for Serving {
     }
 
     fn knows(&self, message: &Message) -> Known {
-        Known::if_so(self.live.definition().knows(message))
+        if self.live.definition().knows(message) { Known::Here } else { Known::Nowhere }
     }
 
     fn answer(&self, question: &Message) -> Result<BoxFuture<Reply>, ErrorObject> {

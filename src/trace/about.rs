@@ -38,13 +38,6 @@ pub(crate) enum Known {
     Nowhere,
 }
 
-impl Known {
-    /// Here, if it is so.
-    pub(crate) fn if_so(is_so: bool) -> Self {
-        if is_so { Self::Here } else { Self::Nowhere }
-    }
-}
-
 /// Whether the specification has this method.
 pub(crate) fn is_method(method: &str) -> bool {
     METHODS.iter().any(|rule| rule.method == method)

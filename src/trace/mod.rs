@@ -93,7 +93,7 @@ use tracing::Span;
 pub(crate) use self::about::{Known, is_method};
 pub(crate) use self::operation::{Operation, Outcome, Within};
 pub(crate) use self::session::Session;
-use crate::stream::contain;
+use crate::stream::contain_callback;
 
 /// Where all spans are to be found by filters.
 const TARGET: &str = "mcp::trace";
@@ -132,6 +132,7 @@ pub trait Propagator: Send + Sync + 'static {
 
 /// How traces go on from message to message.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub enum Propagation {
     /// Not at all: nothing is written to `_meta` or read from it.
     Off,
@@ -199,7 +200,7 @@ impl Tracer {
         let context = match &self.propagation {
             Propagation::Off => return,
             Propagation::PassOn => None,
-            Propagation::By(propagator) => contain(|| propagator.inject(&span())).ok(),
+            Propagation::By(propagator) => contain_callback("a propagator", None, || propagator.inject(&span())),
         };
         match context.filter(|context| !context.is_empty()) {
             Some(context) => context.write(meta),

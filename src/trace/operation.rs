@@ -17,7 +17,7 @@ use tracing::{Level, Span};
 use super::about::{self, About, Known};
 use super::{Propagation, TARGET, TraceContext, Tracer, metrics};
 use crate::Error;
-use crate::stream::{Answer, Reply, Shared, contain};
+use crate::stream::{Answer, Reply, Shared, contain_callback};
 
 /// One request or notification. Nothing at all, and free, while nobody looks.
 ///
@@ -182,7 +182,7 @@ impl Operation {
             }
             if !trace.is_empty() {
                 // A panic is logged; the span is a root then.
-                let _ = contain(|| propagator.extract(span, &trace));
+                let _ = contain_callback("a propagator", None, || propagator.extract(span, &trace));
             }
         }
         operation

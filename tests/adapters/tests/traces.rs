@@ -13,7 +13,7 @@ use common::{call, modern, serve, soon};
 use mcp::local::Local;
 use mcp::model::{CallToolResult, ElicitParams, ElicitResult, LoggingLevel, SubscriptionFilter};
 use mcp::net::ListenOptions;
-use mcp::trace::{Propagation, TraceContext, Transport};
+use mcp::trace::{Propagation, Propagator, TraceContext, Transport};
 use mcp::{
     Client, ClientBuilder, Context, Era, Form, HandlerError, Interceptor, Prompt, ProtocolVersion, Resource, Server,
     Tool, ToolError,
@@ -390,6 +390,29 @@ async fn the_trace_goes_over_the_wire() {
         let around = format!("00-{TRACE}-{:016x}-01", outer.id().unwrap().into_u64());
         assert_eq!(stage.hears("notifications/acme2", 1).await[0]["params"]["_meta"]["traceparent"], around);
     }
+}
+
+/// A propagator is the application's code: if it panics, that is logged, and the request goes on without a trace.
+#[tokio::test]
+async fn a_propagator_that_panics_harms_nobody() {
+    struct Panics;
+    impl Propagator for Panics {
+        fn inject(&self, _: &tracing::Span) -> TraceContext {
+            panic!("inside")
+        }
+        fn extract(&self, _: &tracing::Span, _: &TraceContext) {
+            panic!("inside")
+        }
+    }
+    let (spans, _guard) = Spans::of_this_thread(Level::INFO);
+    let server = Server::new("s", "1").tool(Tool::new("t", "", async || "t")).propagation(Panics);
+    let client = soon(mcp_tokio::pair_with(server, builder(Era::Modern).propagation(Panics))).await.unwrap();
+    let trace = [("traceparent", PARENT)].into_iter().collect::<TraceContext>();
+    assert_eq!(client.call_tool("t", ()).trace(trace).await.unwrap().joined_text(), "t");
+    let (called, served) = both(&spans, "tools/call t").await;
+    assert_eq!((failed(&called), failed(&served)), (("", ""), ("", "")));
+    let told = spans.said("a callback panicked");
+    assert!(told.len() >= 2 && told.iter().all(|event| event.fields["method"].contains("propagator")), "{told:?}");
 }
 
 /// Outside of a handler, and without a propagator, a request is part of the trace that it is given.
