@@ -137,9 +137,21 @@ impl<R: Spawn> Keeper<R> {
             return;
         }
         let (shared, serving) = begin_server(runtime.clone(), reader, writer, None, server);
-        let guest = hall.enter(peer, shared);
+        let guest = hall.enter(peer, Arc::clone(&shared));
+        let too_long = runtime.sleep_until(runtime.now() + options.silence);
+        let unheard = async move {
+            too_long.await;
+            shared.command(|state, now| {
+                if state.connection.stats().received == 0 {
+                    tracing::debug!(?peer, "a client is disconnected: it has not said anything");
+                    state.connection.close(now, Duration::ZERO);
+                }
+            });
+            drop(shared);
+            future::pending().await
+        };
         runtime.spawn(async move {
-            if let Err(error) = serving.await {
+            if let Err(error) = future::or(serving, unheard).await {
                 tracing::debug!(?peer, %error, "a connection has failed");
             }
             drop(guest);

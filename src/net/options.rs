@@ -1,6 +1,8 @@
 //! What a listener allows its clients.
 
-/// The limits of a listener.
+use std::time::Duration;
+
+/// The limits of a listener. What all connections may buffer together is the server's: [`Server::budget`](crate::Server::budget).
 ///
 /// ```
 /// use mcp::net::ListenOptions;
@@ -11,6 +13,7 @@
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
     pub(super) connections: usize,
+    pub(super) silence: Duration,
     #[cfg(unix)]
     pub(super) mode: u32,
 }
@@ -21,6 +24,14 @@ impl ListenOptions {
     #[must_use]
     pub fn connections(mut self, most: usize) -> Self {
         self.connections = most;
+        self
+    }
+
+    /// How long a client may be connected without having said anything: 60 seconds by default. Then it is disconnected, so that its place
+    /// is free for others. After its first message it may be silent for as long as it likes.
+    #[must_use]
+    pub fn silence(mut self, longest: Duration) -> Self {
+        self.silence = longest;
         self
     }
 
@@ -37,6 +48,7 @@ impl Default for ListenOptions {
     fn default() -> Self {
         Self {
             connections: 4096,
+            silence: Duration::from_secs(60),
             #[cfg(unix)]
             mode: 0o600,
         }

@@ -38,6 +38,8 @@ async fn main() -> ExitCode {
         ["deaf"] => deaf().await,
         ["stubborn"] => stubborn().await,
         ["client", mode, tool] => client(mode, tool).await,
+        #[cfg(unix)]
+        ["few-files", runtime] => few_files(runtime).await,
         ["many", at_once] => many(at_once.parse().expect("a number of calls")).await,
         _ => {
             eprintln!("peer: unknown arguments {arguments:?}");
@@ -199,6 +201,25 @@ async fn stubborn() -> mcp::Result<()> {
     #[cfg(unix)]
     let _term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     handshake()?;
+    linger().await
+}
+
+/// A TCP server, on one of the runtimes, in a process that may have few files open.
+#[cfg(unix)]
+async fn few_files(runtime: &str) -> mcp::Result<()> {
+    use mcp::net::ListenOptions;
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum }).map_err(std::io::Error::from)?;
+    let options = ListenOptions::default();
+    let listening = match runtime {
+        "tokio" => mcp_tokio::listen_tcp(0, server(), options).await?,
+        "smol" => mcp_smol::listen_tcp(0, server(), options).await?,
+        "async-std" => mcp_asyncstd::listen_tcp(0, server(), options).await?,
+        other => panic!("no such runtime: {other}"),
+    };
+    println!("{}", listening.address());
     linger().await
 }
 

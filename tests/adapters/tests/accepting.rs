@@ -103,3 +103,19 @@ async fn a_listener_ends_in_the_middle_of_a_pause() {
     assert_eq!((drained.connections, drained.cut.len()), (0, 0));
     assert!(began.elapsed() < Duration::from_millis(10), "{:?}", began.elapsed());
 }
+
+/// Whoever connects and says nothing, a port scanner for one, does not keep its place.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_says_nothing_is_disconnected() {
+    let (listening, _, there) = listen(2, |_| None).await;
+    let (mut silent, _) = let_in(&there).await;
+    let (mut good, _) = let_in(&there).await;
+    good.initialize("2025-11-25").await;
+    let began = Instant::now();
+    assert_eq!(silent.hear_within(Duration::from_secs(70)).await, None);
+    assert!(began.elapsed() >= Duration::from_secs(59), "{:?}", began.elapsed());
+    // Time enough for the other's deadline, too.
+    tokio::time::advance(Duration::from_secs(100)).await;
+    good.is_served().await;
+    assert_eq!(listening.connections(), 1);
+}

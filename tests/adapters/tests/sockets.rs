@@ -366,6 +366,33 @@ fn bad_clients_end_nothing_but_their_own_connection() {
     });
 }
 
+/// A server that cannot open any more files serves those who are in, and goes on when there are files again.
+#[cfg(unix)]
+#[test]
+fn too_few_files_end_nothing() {
+    on_each_runtime(async |on| {
+        let mut peer = std::process::Command::new(env!("CARGO_BIN_EXE_peer"))
+            .args(["few-files", on.name()])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        BufReader::new(peer.stdout.take().expect("piped")).read_line(&mut line).expect("an address");
+        let address: SocketAddr = line.trim().parse().expect("an address");
+        let first = soon(on, on.connect_tcp(address, builder())).await.expect("a client");
+        // The system takes them all, the server does not get at most of them.
+        let crowd = (0..200).map(|_| TcpStream::connect(address).expect("the system takes it")).collect::<Vec<_>>();
+        #[cfg(target_os = "linux")]
+        until(on, || std::fs::read_dir(format!("/proc/{}/fd", peer.id())).expect("it runs").count() >= 64).await;
+        soon(on, first.call_tool("echo", json!({ "text": "x" }))).await.expect("an answer");
+        drop(crowd);
+        let last = soon(on, on.connect_tcp(address, builder())).await.expect("a client");
+        soon(on, last.call_tool("echo", json!({ "text": "x" }))).await.expect("an answer");
+        peer.kill().expect("it runs");
+        peer.wait().expect("it was started");
+    });
+}
+
 /// Bytes that clients make the server hold are counted; when they are too many, the idle connection with most of them goes.
 #[test]
 fn what_idle_clients_make_the_server_hold_is_bounded() {

@@ -127,8 +127,13 @@ impl Raw {
 
     /// The next message, or `None` at the end.
     pub(crate) async fn hear(&mut self) -> Option<Value> {
+        self.hear_within(BOUND).await
+    }
+
+    /// The same, for what takes its time.
+    pub(crate) async fn hear_within(&mut self, bound: Duration) -> Option<Value> {
         let mut line = String::new();
-        let read = soon(self.reader.read_line(&mut line)).await.expect("readable");
+        let read = within(bound, self.reader.read_line(&mut line)).await.expect("readable");
         if read == 0 {
             return None;
         }
