@@ -138,7 +138,8 @@ impl<R: Spawn> Keeper<R> {
         }
         let (shared, serving) = begin_server(runtime.clone(), reader, writer, None, server);
         let guest = hall.enter(peer, Arc::clone(&shared));
-        let too_long = runtime.sleep_until(runtime.now() + options.silence);
+        // Boxed, so that it is gone once it is over.
+        let too_long = Box::pin(runtime.sleep_until(runtime.now() + options.silence));
         let unheard = async move {
             too_long.await;
             shared.command(|state, now| {

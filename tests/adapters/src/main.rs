@@ -25,6 +25,7 @@ async fn main() -> ExitCode {
         ["brisk"] => mcp_tokio::serve_stdio(server().limits(|limits| limits.drain = Duration::from_secs(1))).await,
         ["gateway"] => gateway().await,
         ["noisy"] => noisy(),
+        ["serve-on", runtime] => serve_on(runtime).await,
         ["chatty"] => mcp_tokio::serve_stdio(chatty()).await,
         ["noise"] => {
             println!("Listening on nothing at all ...\n[debug] {{not json}}\n\n\u{1f980}");
@@ -134,7 +135,8 @@ fn server() -> Server {
         .tool(Tool::new("echo", "Gives the text back", async |args: Text| args.text))
         .tool(Tool::new("slow", "Takes its time", async |args: Millis| {
             eprintln!("in flight");
-            tokio::time::sleep(Duration::from_millis(args.ms)).await; // slow on purpose
+            // A timer that works on every runtime.
+            smol::Timer::after(Duration::from_millis(args.ms)).await; // slow on purpose
             "done"
         }))
         .tool(
@@ -148,7 +150,7 @@ fn server() -> Server {
         .tool(Tool::new("counted", "Takes its time and tells of it", async |ctx: Context, args: Millis| {
             eprintln!("in flight");
             ctx.progress(1, 2)?;
-            tokio::time::sleep(Duration::from_millis(args.ms)).await; // slow on purpose
+            smol::Timer::after(Duration::from_millis(args.ms)).await; // slow on purpose
             ctx.progress(2, 2)?;
             Ok::<_, mcp::Error>("done")
         }))
@@ -172,6 +174,17 @@ fn server() -> Server {
             let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
             Json(names.collect::<Vec<_>>())
         }))
+}
+
+/// Serves on one of the runtimes, with no other around it.
+async fn serve_on(runtime: &str) -> mcp::Result<()> {
+    let serve = match runtime {
+        "tokio" => return mcp_tokio::serve_stdio(server()).await,
+        "smol" => || smol::block_on(mcp_smol::serve_stdio(server())),
+        "async-std" => || async_std::task::block_on(mcp_asyncstd::serve_stdio(server())),
+        other => panic!("no such runtime: {other}"),
+    };
+    std::thread::spawn(serve).join().expect("no panic")
 }
 
 fn chatty() -> Server {
