@@ -76,7 +76,7 @@ impl Listener for TcpSocket {
     async fn accept(&mut self) -> io::Result<Accepted<Reader, Writer>> {
         let (stream, peer) = self.0.accept().await?;
         let (reader, writer) = tcp_halves(stream);
-        Ok(Accepted { reader, writer, peer: Some(peer) })
+        Ok(Accepted::new(reader, writer, Some(peer)))
     }
 }
 
@@ -130,7 +130,7 @@ mod unix {
         async fn accept(&mut self) -> io::Result<Accepted<Reader, Writer>> {
             let (stream, _) = self.0.accept().await?;
             let (reader, writer) = unix_halves(stream);
-            Ok(Accepted { reader, writer, peer: None })
+            Ok(Accepted::new(reader, writer, None))
         }
     }
 

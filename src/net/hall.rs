@@ -99,7 +99,7 @@ struct State {
     /// The task that accepts.
     keeper: Option<Waker>,
     /// Whoever waits for the end.
-    waiting: Option<Waker>,
+    waiting: Vec<Waker>,
 }
 
 impl Hall {
@@ -156,11 +156,9 @@ impl Hall {
             let mut state = self.lock();
             state.report.cut.extend(cut);
             state.ended = true;
-            state.waiting.take()
+            std::mem::take(&mut state.waiting)
         };
-        if let Some(waiting) = waiting {
-            waiting.wake();
-        }
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     async fn ended(&self) -> Drained {
@@ -170,9 +168,14 @@ impl Hall {
             if state.ended {
                 return Poll::Ready(state.report.clone());
             }
-            let replaced = state.waiting.replace(waker);
+            // One for each task, however often it looks.
+            let known = state.waiting.iter().any(|known| known.will_wake(&waker));
+            let mut waker = Some(waker);
+            if !known {
+                state.waiting.extend(waker.take());
+            }
             drop(state);
-            drop(replaced);
+            drop(waker);
             Poll::Pending
         })
         .await

@@ -26,7 +26,51 @@ const CLOSING: Duration = Duration::from_secs(3);
 /// An error of accepting is logged and survived: one that concerns a single client at once, any other after a pause of at most a second,
 /// for as long as it lasts. What goes wrong on a connection is logged and ends that connection.
 ///
-/// This is what the adapters are made of; with them at hand, call theirs.
+/// This is what the adapters are made of; with them at hand, call theirs. Anything else that clients come to is a few lines:
+///
+/// ```
+/// use std::io;
+///
+/// use mcp::memory::{Duplex, Reader, Writer, duplex};
+/// use mcp::net::{Accepted, Address, ListenOptions, Listener, listen};
+/// use smol::channel::{Receiver, unbounded};
+///
+/// /// Clients in the same process.
+/// struct Door(Receiver<Duplex>);
+///
+/// impl Listener for Door {
+///     type Reader = Reader;
+///     type Writer = Writer;
+///
+///     async fn accept(&mut self) -> io::Result<Accepted<Reader, Writer>> {
+///         match self.0.recv().await {
+///             Ok(stream) => {
+///                 let (reader, writer) = stream.into_split();
+///                 Ok(Accepted::new(reader, writer, None))
+///             }
+///             // Nobody will come any more.
+///             Err(_) => std::future::pending().await,
+///         }
+///     }
+/// }
+///
+/// # fn main() -> mcp::Result<()> {
+/// # smol::block_on(async {
+/// let (knock, door) = unbounded();
+/// let runtime = mcp_smol::Smol::current()?;
+/// let server = mcp::Server::new("calculator", "1.0.0");
+/// let listening = listen(runtime, Door(door), Address::Other("in here".into()), server, ListenOptions::default()).await?;
+///
+/// let (here, there) = duplex(1024);
+/// knock.try_send(there).expect("the door is open");
+/// let (reader, writer) = here.into_split();
+/// let client = mcp_smol::connect_stream(reader, writer, mcp::ClientBuilder::default()).await?;
+/// assert_eq!(listening.connections(), 1);
+/// # drop(client);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -42,7 +86,7 @@ pub async fn listen<R: Spawn, L: Listener>(
     let lease = server.enter().await?;
     let hall = Arc::new(Hall::default());
     tracing::info!(%address, "listening");
-    let keeper = Keeper { runtime: runtime.clone(), hall: Hosting(Arc::clone(&hall)), server, options };
+    let keeper = Keeper { runtime: runtime.clone(), hall: Hosting(Arc::clone(&hall)), server, options, turned_away: 0 };
     let listening = Listening::new(address, hall);
     runtime.spawn(keeper.keep(listener, lease));
     Ok(listening)
@@ -53,6 +97,8 @@ struct Keeper<R> {
     hall: Hosting,
     server: Server,
     options: ListenOptions,
+    /// How many clients were turned away since the last was let in.
+    turned_away: u64,
 }
 
 /// Tells whoever waits for the end of it, also if the task is dropped by its runtime.
@@ -65,7 +111,7 @@ impl Drop for Hosting {
 }
 
 impl<R: Spawn> Keeper<R> {
-    async fn keep<L: Listener>(self, mut listener: L, lease: Lease) {
+    async fn keep<L: Listener>(mut self, mut listener: L, lease: Lease) {
         let (mut pause, mut lost) = (*PAUSES.start(), 0);
         let grace = loop {
             let stop = async { Err(poll_fn(|cx| self.hall.0.poll_stop(None, cx)).await) };
@@ -120,21 +166,29 @@ impl<R: Spawn> Keeper<R> {
         }
     }
 
-    fn admit<Rd, Wr>(&self, accepted: Accepted<Rd, Wr>)
+    fn admit<Rd, Wr>(&mut self, accepted: Accepted<Rd, Wr>)
     where
         Rd: futures_io::AsyncRead + Send + Unpin + 'static,
         Wr: futures_io::AsyncWrite + Send + Unpin + 'static,
     {
         let Accepted { reader, writer, peer } = accepted;
-        let Self { runtime, server, options, .. } = self;
-        let hall = &self.hall.0;
-        if hall.len() >= options.connections {
-            tracing::warn!(?peer, limit = options.connections, "a client is turned away: too many are connected");
+        let Self { runtime, hall, server, options, turned_away } = self;
+        let hall = &hall.0;
+        let too_much = if hall.len() >= options.connections {
+            Some("too many are connected")
+        } else {
+            server.shared_budget().is_exceeded().then_some("all connections together hold too much in memory")
+        };
+        if let Some(too_much) = too_much {
+            // Once, since whoever floods a server with connections should not flood its log.
+            if *turned_away == 0 {
+                tracing::warn!(?peer, "clients are turned away: {too_much}");
+            }
+            *turned_away += 1;
             return;
         }
-        if server.shared_budget().is_exceeded() {
-            tracing::warn!(?peer, "a client is turned away: too much is buffered");
-            return;
+        if *turned_away > 0 {
+            tracing::warn!(number = std::mem::take(turned_away), "clients were turned away; now they are let in again");
         }
         let (shared, serving) = begin_server(runtime.clone(), reader, writer, None, server);
         let guest = hall.enter(peer, Arc::clone(&shared));

@@ -92,6 +92,7 @@ pub trait Listener: Send + 'static {
 
 /// A client that has just come.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Accepted<Rd, Wr> {
     /// What it sends.
     pub reader: Rd,
@@ -99,4 +100,12 @@ pub struct Accepted<Rd, Wr> {
     pub writer: Wr,
     /// Where it comes from, if it has an address; for logs and reports.
     pub peer: Option<SocketAddr>,
+}
+
+impl<Rd, Wr> Accepted<Rd, Wr> {
+    /// A client, and its address if it has one.
+    #[must_use]
+    pub fn new(reader: Rd, writer: Wr, peer: Option<SocketAddr>) -> Self {
+        Self { reader, writer, peer }
+    }
 }

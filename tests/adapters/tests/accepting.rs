@@ -36,7 +36,7 @@ impl Listener for Script {
         let (here, there) = duplex(4096);
         self.there.lock().expect("no panic").push(Raw::memory(there));
         let (reader, writer) = here.into_split();
-        Ok(Accepted { reader, writer, peer: None })
+        Ok(Accepted::new(reader, writer, None))
     }
 }
 

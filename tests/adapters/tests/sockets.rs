@@ -475,6 +475,19 @@ fn other_machines_are_let_in_only_on_purpose() {
     });
 }
 
+/// A name may have several addresses, and the server listens on one of them.
+#[test]
+fn a_server_is_found_by_its_name() {
+    on_each_runtime(async |on| {
+        let listening = on.listen_tcp(server(&Gate::new()), ListenOptions::default()).await.expect("a port");
+        let name = format!("localhost:{}", tcp(&listening).port());
+        let client = soon(on, on.connect_tcp_by_name(name, builder())).await.expect("a client");
+        soon(on, client.call_tool("echo", json!({ "text": "x" }))).await.expect("an answer");
+        let error = soon(on, on.connect_tcp_by_name("no port".into(), builder())).await.expect_err("no address");
+        assert!(matches!(error, mcp::Error::Io(_)), "{error}");
+    });
+}
+
 #[test]
 fn nobody_there_is_an_error_that_says_where() {
     on_each_runtime(async |on| {

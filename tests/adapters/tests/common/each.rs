@@ -28,6 +28,7 @@ pub(crate) trait Adapter: Sync {
     fn serve_tcp_at(&self, bind: Bind, server: Server) -> Boxed<mcp::Result<()>>;
     fn listen_tcp(&self, server: Server, options: ListenOptions) -> Boxed<mcp::Result<Listening>>;
     fn connect_tcp(&self, address: SocketAddr, client: ClientBuilder) -> Boxed<mcp::Result<Client>>;
+    fn connect_tcp_by_name(&self, address: String, client: ClientBuilder) -> Boxed<mcp::Result<Client>>;
     #[cfg(unix)]
     fn listen_unix(&self, path: &Path, server: Server, options: ListenOptions) -> Boxed<mcp::Result<Listening>>;
     #[cfg(unix)]
@@ -73,6 +74,10 @@ macro_rules! adapter {
             }
 
             fn connect_tcp(&self, address: SocketAddr, client: ClientBuilder) -> Boxed<mcp::Result<Client>> {
+                Box::pin($crate_::connect_tcp_with(address, client))
+            }
+
+            fn connect_tcp_by_name(&self, address: String, client: ClientBuilder) -> Boxed<mcp::Result<Client>> {
                 Box::pin($crate_::connect_tcp_with(address, client))
             }
 
