@@ -26,51 +26,8 @@ const CLOSING: Duration = Duration::from_secs(3);
 /// An error of accepting is logged and survived: one that concerns a single client at once, any other after a pause of at most a second,
 /// for as long as it lasts. What goes wrong on a connection is logged and ends that connection.
 ///
-/// This is what the adapters are made of; with them at hand, call theirs. Anything else that clients come to is a few lines:
-///
-/// ```
-/// use std::io;
-///
-/// use mcp::memory::{Duplex, Reader, Writer, duplex};
-/// use mcp::net::{Accepted, Address, ListenOptions, Listener, listen};
-/// use smol::channel::{Receiver, unbounded};
-///
-/// /// Clients in the same process.
-/// struct Door(Receiver<Duplex>);
-///
-/// impl Listener for Door {
-///     type Reader = Reader;
-///     type Writer = Writer;
-///
-///     async fn accept(&mut self) -> io::Result<Accepted<Reader, Writer>> {
-///         match self.0.recv().await {
-///             Ok(stream) => {
-///                 let (reader, writer) = stream.into_split();
-///                 Ok(Accepted::new(reader, writer, None))
-///             }
-///             // Nobody will come any more.
-///             Err(_) => std::future::pending().await,
-///         }
-///     }
-/// }
-///
-/// # fn main() -> mcp::Result<()> {
-/// # smol::block_on(async {
-/// let (knock, door) = unbounded();
-/// let runtime = mcp_smol::Smol::current()?;
-/// let server = mcp::Server::new("calculator", "1.0.0");
-/// let listening = listen(runtime, Door(door), Address::Other("in here".into()), server, ListenOptions::default()).await?;
-///
-/// let (here, there) = duplex(1024);
-/// knock.try_send(there).expect("the door is open");
-/// let (reader, writer) = here.into_split();
-/// let client = mcp_smol::connect_stream(reader, writer, mcp::ClientBuilder::default()).await?;
-/// assert_eq!(listening.connections(), 1);
-/// # drop(client);
-/// # Ok(())
-/// # })
-/// # }
-/// ```
+/// This is what the adapters are made of; with them at hand, call theirs. [`Listener`] shows how to let clients come by
+/// another way.
 ///
 /// # Errors
 ///

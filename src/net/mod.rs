@@ -61,7 +61,7 @@ pub use self::unix::listen_unix;
 ///             return std::future::pending().await;
 ///         };
 ///         let (reader, writer) = client.into_split();
-///         Ok(Accepted { reader, writer, peer: None })
+///         Ok(Accepted::new(reader, writer, None))
 ///     }
 /// }
 ///
