@@ -36,7 +36,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use mcp::net::{Bind, ListenOptions, Listening};
 use mcp::process::Command;
 use mcp::trace::Transport;
-use mcp::{Client, ClientBuilder, Server};
+use mcp::{Client, ClientBuilder, Restart, Server};
 
 mod open;
 mod runtime;
@@ -98,6 +98,64 @@ pub async fn spawn_with(command: impl Into<Command>, client: ClientBuilder) -> m
     let runtime = Smol::current()?;
     let open = |stdin, stdout| Ok((open::child_output(stdout)?, open::child_input(stdin)?));
     mcp::stream::spawn(runtime, command.into(), client, open).await
+}
+
+/// Starts a server as a child process, and again whenever it has ended: [`Restart`] says how often, and what becomes of calls and
+/// subscriptions.
+///
+/// ```no_run
+/// use mcp::{Client, Restart};
+///
+/// # async fn example() -> mcp::Result<()> {
+/// let client = mcp_smol::spawn_restarting(["python3", "server.py"], Client::builder("desk", "1.0.0"), Restart::new()).await?;
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As with [`spawn`], the first time.
+pub async fn spawn_restarting(
+    command: impl Into<Command>,
+    client: ClientBuilder,
+    restart: Restart,
+) -> mcp::Result<Client> {
+    let runtime = Smol::current()?;
+    let open = |stdin, stdout| Ok((open::child_output(stdout)?, open::child_input(stdin)?));
+    mcp::stream::spawn_restarting(runtime, command.into(), client, open, restart).await
+}
+
+/// Connects to a server over the stream that `open` opens, and again whenever that has ended; see [`Restart`].
+///
+/// ```no_run
+/// use mcp::{Client, Restart};
+///
+/// # async fn example() -> mcp::Result<()> {
+/// let open = || async {
+///     let stream = smol::net::TcpStream::connect("127.0.0.1:4000").await?;
+///     Ok((stream.clone(), stream))
+/// };
+/// let client = mcp_smol::connect_restarting(open, Client::builder("desk", "1.0.0"), Restart::new()).await?;
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As with [`connect_stream`], the first time.
+pub async fn connect_restarting<Rd, Wr, Fut>(
+    open: impl Fn() -> Fut + Send + Sync + 'static,
+    client: ClientBuilder,
+    restart: Restart,
+) -> mcp::Result<Client>
+where
+    Rd: AsyncRead + Send + Unpin + 'static,
+    Wr: AsyncWrite + Send + Unpin + 'static,
+    Fut: Future<Output = std::io::Result<(Rd, Wr)>> + Send + 'static,
+{
+    mcp::stream::connect_restarting(Smol::current()?, open, client, restart).await
 }
 
 /// A server and a client of it in one process, joined in memory: for tests, and for tools that need no process of their own.
