@@ -288,11 +288,13 @@ impl UriTemplate {
 
     /// How many `&` the query that is written out before a `{&x}` has.
     fn written_pairs(&self) -> usize {
-        let text = match self.path.last() {
-            Some(Part::Literal(text)) => text.rsplit_once('?').map_or("", |(_, query)| query),
-            _ => "",
-        };
-        text.matches('&').count()
+        let literals = self.path.iter().filter_map(|part| match part {
+            Part::Literal(text) => Some(text.as_str()),
+            Part::Variable { .. } => None,
+        });
+        let mut written = literals.skip_while(|text| !text.contains('?'));
+        let first = written.next().and_then(|text| text.split_once('?')).map_or("", |(_, query)| query);
+        core::iter::once(first).chain(written).map(|text| text.matches('&').count()).sum()
     }
 
     /// First from the end, which parts can match from where; then from the start, each variable as long as it can be.
@@ -318,8 +320,8 @@ impl UriTemplate {
                 continue;
             };
             let start = at + part.lead().len();
-            let longest = run(&text[start..], operator.allow);
-            let end = (start + 1..=start + longest).rev().find(|end| after[*end])?;
+            let ends = core::iter::successors(Some(start), |end| step(text, *end, operator.allow)).skip(1);
+            let end = ends.filter(|end| after[*end]).last()?;
             let value = decode(core::str::from_utf8(&text[start..end]).ok()?)?;
             if !is_safe(&value, operator.allow) {
                 return None;
@@ -358,7 +360,7 @@ impl Part {
         let mut open = vec![false; text.len() + 1];
         if let Some(allow) = allow {
             for at in (0..text.len()).rev() {
-                open[at] = is_allowed(text[at], allow) && (after[at + 1] || open[at + 1]);
+                open[at] = step(text, at, allow).is_some_and(|next| after[next] || open[next]);
             }
         }
         let goal = if allow.is_some() { &open } else { after };
@@ -396,13 +398,22 @@ impl Query {
 
 const RESERVED: &[u8] = b":/?#[]@!$&'()*+,;=";
 
-/// How many bytes from the start a value may have.
-fn run(text: &[u8], allow: Allow) -> usize {
-    text.iter().position(|byte| !is_allowed(*byte, allow)).unwrap_or(text.len())
-}
-
-fn is_allowed(byte: u8, allow: Allow) -> bool {
-    is_unreserved(byte) || byte == b'%' || allow == Allow::Reserved && RESERVED.contains(&byte)
+/// Where the next character of a value begins, if the one at this place may be in it. What is escaped is taken as a whole: a value
+/// that ended inside of a character could not be decoded, while another that fits may be.
+fn step(text: &[u8], at: usize, allow: Allow) -> Option<usize> {
+    let byte = *text.get(at)?;
+    if byte != b'%' {
+        return (is_unreserved(byte) || allow == Allow::Reserved && RESERVED.contains(&byte)).then_some(at + 1);
+    }
+    // As many escapes as the first of them says: the lengths of UTF-8.
+    let escapes = match escaped(&text[at..])? {
+        0..=0x7F => 1,
+        0x80..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0.. => 4,
+    };
+    let continues = |number: usize| matches!(text.get(at + 3 * number..).and_then(escaped), Some(0x80..=0xBF));
+    (1..escapes).all(continues).then_some(at + 3 * escapes)
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -410,7 +421,14 @@ fn is_unreserved(byte: u8) -> bool {
 }
 
 fn is_escape(bytes: &[u8]) -> bool {
-    bytes.len() > 2 && bytes[0] == b'%' && bytes[1].is_ascii_hexdigit() && bytes[2].is_ascii_hexdigit()
+    escaped(bytes).is_some()
+}
+
+/// The byte that is escaped here.
+fn escaped(bytes: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = *bytes else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 fn encode(value: &str, allow: Allow, uri: &mut String) {
@@ -461,10 +479,7 @@ fn decode(text: &str) -> Option<String> {
     let mut at = 0;
     while at < bytes.len() {
         if bytes[at] == b'%' {
-            if !is_escape(&bytes[at..]) {
-                return None;
-            }
-            decoded.push(u8::from_str_radix(text.get(at + 1..at + 3)?, 16).ok()?);
+            decoded.push(escaped(&bytes[at..])?);
             at += 3;
         } else {
             decoded.push(bytes[at]);

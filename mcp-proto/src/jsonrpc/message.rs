@@ -222,7 +222,8 @@ impl Message {
     }
 
     fn from_spans(text: &str, spans: &Spans) -> Result<Self, Fault> {
-        if spans.jsonrpc.of(text).is_none_or(|version| version != "\"2.0\"") {
+        // Read as a string, since an escape may spell it: another reader would take it for the same.
+        if string(text, spans.jsonrpc).and_then(|version| version.of(text).map(|it| it == "2.0")) != Some(true) {
             return Err(Fault::NotJsonRpc2);
         }
         let method = string(text, spans.method).ok_or(Fault::BadMethod)?;

@@ -93,6 +93,13 @@ fn kinds_are_told_apart_by_the_presence_of_keys() {
     }
 }
 
+/// Found by fuzzing: no other string is escaped at the cost of being misread, and neither may this one be.
+#[test]
+fn an_escaped_version_of_json_rpc_is_the_same() {
+    let text = r#"{"jsonrpc":"\u0032\u002e0","id":1,"method":"m"}"#;
+    assert_eq!((fault_of(text), scan(text).kind()), (None, Kind::Request));
+}
+
 /// `"params": null` is what some encoders write for none; absent ones read as `{}` too.
 #[test]
 fn absent_and_null_parameters_are_empty() {

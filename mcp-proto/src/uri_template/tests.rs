@@ -76,6 +76,33 @@ fn values_come_out_decoded() {
     assert_eq!(found("config://app", "config://app"), pairs(&[]));
 }
 
+/// Found by fuzzing: the first variable, taking the most, took `x1%1`, which is no text, and so nothing was found.
+#[test]
+fn no_value_ends_inside_an_escape() {
+    assert_eq!(found("{a}1{b}", "x1%11z"), pairs(&[("a", "x"), ("b", "\u{11}z")]));
+    assert_eq!(found("{a}{b}", "x%41"), pairs(&[("a", "x"), ("b", "A")]));
+    assert_eq!(found("{a}4{b}", "%41"), None);
+}
+
+/// The same where a character is written with several escapes.
+#[test]
+fn no_value_ends_inside_an_escaped_character() {
+    assert_eq!(found("{a}{b}", "x%C3%A4"), pairs(&[("a", "x"), ("b", "ä")]));
+    assert_eq!(found("{a}{b}", "%F0%9F%98%80%e2%82%ac"), pairs(&[("a", "😀"), ("b", "€")]));
+    assert_eq!(found("{a}{b}", "ö%C3%A4x"), pairs(&[("a", "öä"), ("b", "x")]));
+    for uri in ["%C3%A4", "%C3x", "%A4%C3", "%E2%82x", "%FFx"] {
+        assert_eq!(found("{a}{b}", uri), None, "{uri}");
+    }
+}
+
+/// Found by fuzzing: only what stood directly before `{&x}` was searched for the pairs that are written out.
+#[test]
+fn pairs_that_are_written_out_may_hold_variables() {
+    assert_eq!(found("s?v=1&q={q}{&n}", "s?v=1&q=2&n=3"), pairs(&[("n", "3"), ("q", "2")]));
+    assert_eq!(found("s?v={v}&q=1{&n}", "s?v=2&q=1&n=3"), pairs(&[("n", "3"), ("v", "2")]));
+    assert_eq!(found("s?v={v}{&n}", "s?v=2"), pairs(&[("v", "2")]));
+}
+
 #[test]
 fn what_does_not_fit_does_not_match() {
     for (text, uri) in [

@@ -1,0 +1,43 @@
+//! What the fuzzers do with the bytes they are given: a function for each target, which panics at a finding.
+//!
+//! The shells for `cargo fuzz` are one line each, in `fuzz/fuzz_targets`. Here is everything else, on stable Rust, so that the
+//! ordinary tests compile it and [replay](replay) the committed seeds. The invariants are those of `mcp-proto/INVARIANTS.md`,
+//! and have its numbers in the messages of the assertions.
+
+#![allow(clippy::missing_panics_doc, reason = "to panic is how a target tells of a finding")]
+
+mod bytes;
+mod choices;
+mod line;
+mod message;
+mod ops;
+mod pair;
+pub mod replay;
+mod side;
+mod uri_template;
+
+pub use bytes::bytes;
+pub use line::line;
+pub use message::message;
+pub use ops::ops;
+pub use pair::pair;
+pub use uri_template::uri_template;
+
+/// A target: its name, and what it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// As `cargo fuzz run` knows it; its seeds are in the folder of this name.
+    pub name: &'static str,
+    /// Its body.
+    pub run: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: [Target; 6] = [
+    Target { name: "line", run: line },
+    Target { name: "message", run: message },
+    Target { name: "bytes", run: bytes },
+    Target { name: "ops", run: ops },
+    Target { name: "pair", run: pair },
+    Target { name: "uri_template", run: uri_template },
+];
