@@ -186,7 +186,11 @@ impl Connection {
             return Err(Why::NotInThisRevision);
         }
         // While the era is unknown not even a ping can be written: one of the eras has none.
-        let may_ping = self.lifecycle.phase != Phase::Probing && body.method() == "ping";
+        let is_unknown = match self.lifecycle.phase {
+            Phase::AwaitingInitialize => self.speaks_modern(),
+            phase => phase == Phase::Probing,
+        };
+        let may_ping = !is_unknown && body.method() == "ping";
         if self.lifecycle.phase != Phase::Operating && !may_ping {
             return Err(Why::NotReady);
         }
@@ -339,8 +343,10 @@ impl Connection {
             // Of a call that has become a task only its progress is left.
             return self.calls.tasks.retain(|_, task| task.call != id);
         };
-        // `initialize` is never cancelled, and a probe that was given up may still be answered to some use.
-        if call.purpose == Purpose::Application && call.is_on_wire() && !self.output.take_back(id) {
+        // `initialize` is never cancelled, and a probe that was given up may still be answered to some use; but neither is sent
+        // when it is of no use any more.
+        let has_left = call.is_on_wire() && !self.output.take_back(id);
+        if call.purpose == Purpose::Application && has_left {
             let mut params = CancelledParams::new();
             params.request_id = Some(RequestId::Number(call.wire));
             // An overlong reason is our caller's; the peer has to know all the same.

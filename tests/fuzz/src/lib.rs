@@ -12,7 +12,9 @@ mod line;
 mod message;
 mod ops;
 mod pair;
+mod peer;
 pub mod replay;
+mod setup;
 mod side;
 mod uri_template;
 

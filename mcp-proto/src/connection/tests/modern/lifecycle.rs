@@ -403,6 +403,35 @@ fn a_legacy_server_that_pings_while_it_is_probed_is_answered() {
     assert_eq!(answer(&mut node)["method"], "initialize");
 }
 
+/// Found by fuzzing: a server of both eras pinged a client that had just found out that it speaks the modern one, which has
+/// no ping, and where servers send no requests.
+#[test]
+fn a_server_of_both_eras_does_not_ping_before_it_knows_which_one_is_spoken() {
+    let mut server = Node::server(dual_server());
+    let ping = body("ping", &json!({}));
+    let why = |refused: Result<_, crate::connection::SendError>| refused.map(drop).unwrap_err().why;
+    assert_eq!(why(server.request(&ping, &CallOptions::default())), crate::connection::Why::NotReady);
+    server.tell(&modern(1, "server/discover", json!({})));
+    assert_eq!(why(server.request(&ping, &CallOptions::default())), crate::connection::Why::NotReady);
+    server.tell(&initialize(&json!(2), "2025-11-25"));
+    server.frames();
+    server.request(&ping, &CallOptions::default()).unwrap();
+    assert_eq!(answer(&mut server)["method"], "ping");
+}
+
+/// Found by fuzzing: an `initialize` that had not left when its time was up went to a server that was modern after all.
+#[test]
+fn an_initialize_that_has_not_left_is_not_sent_when_its_time_is_up() {
+    let mut node = Node::client(dual_client());
+    let probe = answer(&mut node)["id"].clone();
+    node.wait(secs(5) + SLACK);
+    node.tell(&discovered(&probe, &["2026-07-28"]));
+    node.wait(secs(30) + SLACK);
+    assert_eq!(kinds(&node.events()), ["ready"]);
+    assert_eq!(node.conn.era(), Some(Era::Modern));
+    assert!(node.frames().is_empty(), "initialize is of no use any more");
+}
+
 /// The table of the specification: which client gets on with which server.
 #[test]
 fn the_compatibility_matrix_holds() {
