@@ -6,10 +6,12 @@
 mod command;
 mod compile;
 mod dependencies;
+mod fuzz;
 mod interop;
 mod layout;
 mod licence;
 mod manifest;
+mod miri;
 mod purity;
 mod report;
 mod samples;
@@ -29,13 +31,16 @@ Commands:
   test STEP...     only these of its steps
   interop          only the step interop: our client and server against the official SDKs for Python, TypeScript and Rust
   interop-pairs    those SDKs among themselves, by the same steps: what fails here is not our fault
+  fuzz [--seconds N] [TARGET...]
+                   looks for inputs that break something, on nightly Rust: N seconds (60) for each target, or for these
+  miri             the tests of what handles bytes and queues, interpreted by Miri on nightly Rust
   samples          prints what we send, of every method in every revision, as one JSON object per line
 
 It needs Rust with rustup, Python 3 with venv, and Node with npm. It installs the rest itself.
 ";
 
 /// Every step of `cargo xtask test`, in order: cheap and telling first.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step { name: "fmt", run: compile::fmt },
     Step { name: "layout", run: layout::step },
     Step { name: "manifest", run: manifest::step },
@@ -43,6 +48,7 @@ const STEPS: [Step; 14] = [
     Step { name: "clippy", run: compile::clippy },
     Step { name: "docs", run: compile::docs },
     Step { name: "tests", run: compile::tests },
+    Step { name: "corpus", run: fuzz::corpus },
     Step { name: "serde-features", run: compile::serde_features },
     Step { name: "bare-features", run: compile::bare_features },
     Step { name: "msrv", run: compile::msrv },
@@ -55,13 +61,16 @@ const STEPS: [Step; 14] = [
 /// Not part of `cargo xtask test`: it says nothing about this project.
 static PAIRS: Step = Step { name: "interop-pairs", run: interop::pairs };
 
+/// Apart as well: it needs nightly Rust and takes its time.
+static MIRI: Step = Step { name: "miri", run: miri::step };
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if arguments == ["samples"] {
         return samples::print();
     }
-    let steps = match select(&arguments) {
-        Ok(steps) => steps,
+    let task = match select(&arguments) {
+        Ok(task) => task,
         Err(complaint) => {
             eprint!("{complaint}{USAGE}\nSteps: {}\n", STEPS.map(|step| step.name).join(", "));
             return ExitCode::from(2);
@@ -72,16 +81,26 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut report = Report::default();
-    for step in steps {
-        report.run(step);
+    match task {
+        Task::Steps(steps) => steps.into_iter().for_each(|step| report.run(step)),
+        Task::Fuzz(plan) => plan.run(&mut report),
     }
     report.finish()
 }
 
-/// The steps that a command line names, or what is wrong with it.
-fn select(arguments: &[String]) -> Result<Vec<&'static Step>, String> {
+/// What a command line asks for.
+#[derive(Debug)]
+enum Task {
+    Steps(Vec<&'static Step>),
+    Fuzz(fuzz::Plan),
+}
+
+/// What a command line asks for, or what is wrong with it.
+fn select(arguments: &[String]) -> Result<Task, String> {
     let (names, all): (&[String], bool) = match arguments {
-        [command] if command == PAIRS.name => return Ok(vec![&PAIRS]),
+        [command] if command == PAIRS.name => return Ok(Task::Steps(vec![&PAIRS])),
+        [command] if command == MIRI.name => return Ok(Task::Steps(vec![&MIRI])),
+        [command, arguments @ ..] if command == "fuzz" => return fuzz::Plan::read(arguments).map(Task::Fuzz),
         [command] if command == "test" => (&[], true),
         [command, names @ ..] if command == "test" => (names, false),
         [command] if command == "interop" => (arguments, false),
@@ -91,7 +110,7 @@ fn select(arguments: &[String]) -> Result<Vec<&'static Step>, String> {
     if let Some(stranger) = names.iter().find(|name| STEPS.iter().all(|step| step.name != name.as_str())) {
         return Err(format!("no such step: {stranger}\n\n"));
     }
-    Ok(STEPS.iter().filter(|step| all || names.iter().any(|name| name == step.name)).collect())
+    Ok(Task::Steps(STEPS.iter().filter(|step| all || names.iter().any(|name| name == step.name)).collect()))
 }
 
 #[cfg(test)]
@@ -100,7 +119,10 @@ mod tests {
 
     fn names(line: &str) -> Result<Vec<&'static str>, String> {
         let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        select(&arguments).map(|steps| steps.iter().map(|step| step.name).collect())
+        select(&arguments).map(|task| match task {
+            Task::Steps(steps) => steps.iter().map(|step| step.name).collect(),
+            Task::Fuzz(_) => vec!["fuzz"],
+        })
     }
 
     #[test]
@@ -109,6 +131,13 @@ mod tests {
         assert_eq!(names("test docs fmt"), Ok(vec!["fmt", "docs"]));
         assert_eq!(names("interop"), Ok(vec!["interop"]));
         assert_eq!(names("interop-pairs"), Ok(vec!["interop-pairs"]));
-        assert!(names("").is_err() && names("test nonsense").is_err() && names("fmt").is_err());
+        assert_eq!(names("miri"), Ok(vec!["miri"]));
+        assert_eq!(names("fuzz --seconds 3 ops"), Ok(vec!["fuzz"]));
+        assert!(
+            names("").is_err()
+                && names("test nonsense").is_err()
+                && names("fmt").is_err()
+                && names("fuzz fmt").is_err()
+        );
     }
 }

@@ -68,13 +68,18 @@ pub(crate) struct Report {
 impl Report {
     /// Runs a step, whatever came of those before it.
     pub(crate) fn run(&mut self, step: &Step) {
-        println!("== {}", step.name);
+        self.note(step.name, step.run);
+    }
+
+    /// The same with what is no fixed step.
+    pub(crate) fn note(&mut self, name: &'static str, run: impl FnOnce() -> Result<Outcome, Failure>) {
+        println!("== {name}");
         let start = Instant::now();
-        let outcome = (step.run)().unwrap_or_else(Outcome::from);
+        let outcome = run().unwrap_or_else(Outcome::from);
         if outcome.failed > 0 {
-            println!("{}\n== {} FAILED: {}\n", outcome.output.trim_end(), step.name, outcome.detail);
+            println!("{}\n== {name} FAILED: {}\n", outcome.output.trim_end(), outcome.detail);
         }
-        self.rows.push((step.name, outcome, start.elapsed()));
+        self.rows.push((name, outcome, start.elapsed()));
     }
 
     /// Prints the table and the tally; fails if anything failed or nothing ran.

@@ -5,10 +5,19 @@ use crate::report::Failure;
 
 /// A component of the toolchain in use, such as clippy.
 pub(crate) fn component(name: &str) -> Result<(), Failure> {
-    let installed = Run::new("rustup component list --installed").stdout()?;
+    bring_component(name, &[])
+}
+
+/// A component of another toolchain.
+pub(crate) fn component_of(toolchain: &str, name: &str) -> Result<(), Failure> {
+    bring_component(name, &["--toolchain", toolchain])
+}
+
+fn bring_component(name: &str, whose: &[&str]) -> Result<(), Failure> {
+    let installed = Run::new("rustup component list --installed").args(whose).stdout()?;
     // Listed with the platform behind it: clippy-x86_64-unknown-linux-gnu.
     if !installed.lines().any(|line| line == name || line.starts_with(&format!("{name}-"))) {
-        Run::new("rustup component add").arg(name).stdout()?;
+        Run::new("rustup component add").arg(name).args(whose).stdout()?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::event::{About, Event, InboundId, Meta, Origin, Peer, RequestMeta, Res
 use super::extension::longest_list;
 use super::lifecycle::{Phase, Terms};
 use super::requests::{Effect, Parked, Request};
+use super::subscription::Changes;
 use super::{Connection, Side};
 use crate::jsonrpc::{Body, ErrorCode, ErrorObject, Fault, Message, ProgressToken, RequestId, Tail, refusal};
 use crate::model::{
@@ -151,6 +152,9 @@ impl Connection {
             "resources/subscribe" => match uri() {
                 Some(uri) if !self.changes.has_room_for(&uri, &self.limits) => {
                     return Err(retryable("too many resources are subscribed to".into()));
+                }
+                Some(uri) if !Changes::can_be_told(&uri, &self.limits) => {
+                    return Err(ErrorObject::invalid_params("the URI is too long to be told of when it changes"));
                 }
                 uri => uri.map_or(Effect::None, Effect::Subscribe),
             },

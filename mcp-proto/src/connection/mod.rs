@@ -354,7 +354,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the request is over or is none of that kind.
+    /// When the request is over or is none of that kind, or the acknowledgement would be too large; then the peer gets an error.
     pub fn grant(&mut self, now: Timestamp, id: InboundId, granted: &SubscriptionFilter) -> Result<(), RespondError> {
         self.advance(now);
         let sent = self.open_subscription(id, granted);

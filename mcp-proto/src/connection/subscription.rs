@@ -15,7 +15,7 @@ use super::event::{About, Change, Event, InboundId, Origin, OutboundId};
 use super::lifecycle::Phase;
 use super::requests::Effect;
 use super::{Connection, Limits, Side};
-use crate::jsonrpc::{Body, Message, RequestId, Tail};
+use crate::jsonrpc::{Body, ErrorObject, Message, RequestId, Tail};
 use crate::model::{
     AcknowledgedParams, Capability, Era, RequestMetaObject, ResourceUpdatedParams, SubscriptionFilter, meta_key,
 };
@@ -83,6 +83,12 @@ impl Changes {
         self.uris.contains(uri) || self.uris.len() < limits.subscribed_uris && bytes + uri.len() <= limits.events
     }
 
+    /// Whether its changes can be told of within the limit of a frame.
+    pub(super) fn can_be_told(uri: &str, limits: &Limits) -> bool {
+        let told = Body::new("notifications/resources/updated", &ResourceUpdatedParams::new(uri));
+        told.is_ok_and(|body| body.finished_len(&Tail::default(), None) <= limits.frame)
+    }
+
     /// Whether the request is a subscription that was granted.
     pub(super) fn is_granted(&self, id: InboundId) -> bool {
         self.listens.contains_key(&id)
@@ -112,10 +118,14 @@ impl Connection {
         }
         let granted = self.grant_of(asked, granted);
         let (wire, origin) = (request.wire.clone(), request.origin);
-        if let Ok(body) =
-            Body::new("notifications/subscriptions/acknowledged", &AcknowledgedParams::new(granted.clone()))
-        {
-            self.transmit(origin, About::Within(id), body.finish(&subscription_tail(&wire), None));
+        let acknowledged = AcknowledgedParams::new(granted.clone());
+        if let Ok(body) = Body::new("notifications/subscriptions/acknowledged", &acknowledged) {
+            // Whatever is told later has a part of this in it, and so is shorter.
+            let Ok(frame) = body.finish_within(self.limits.frame, &subscription_tail(&wire), None) else {
+                self.send_error(id, &ErrorObject::internal("what was granted is too long to be acknowledged"))?;
+                return Err(RespondError::TooLarge);
+            };
+            self.transmit(origin, About::Within(id), frame);
         }
         self.changes.listens.insert(id, Listen { wire, origin, granted, pending: Pending::default() });
         Ok(())

@@ -80,7 +80,7 @@ fn answer(side: &mut Side, id: InboundId, length: usize) {
     let sent = match length % 4 {
         0 => return,
         1 => side.conn.reject(side.now, id, &ErrorObject::internal("no")),
-        2 if side.conn.grant(side.now, id, &Default::default()).is_ok() => return,
+        2 if side.grant(id, &Default::default()) => return,
         _ => {
             let body = Body::result(&json!({"content": []})).expect("a result");
             side.conn.respond(side.now, id, ResultKind::Complete, body, None)

@@ -30,6 +30,7 @@ fn all() -> io::Result<String> {
     for target in TARGETS {
         let seeds = replay::seeds(target)?;
         for seed in &seeds {
+            // So that the one that breaks something is known.
             println!("{} {}", target.name, seed.display());
             replay::file(target, seed)?;
         }
@@ -42,7 +43,7 @@ fn one(name: &str, files: Vec<PathBuf>) -> io::Result<String> {
     let target = replay::target(name).ok_or_else(|| io::Error::other(format!("there is no target {name}")))?;
     for file in &files {
         println!("{name} {}", file.display());
-        replay::file(target, file)?;
+        replay::shown(target, file)?;
     }
     Ok(format!("{} files of {name}", files.len()))
 }

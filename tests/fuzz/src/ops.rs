@@ -98,7 +98,7 @@ pub(crate) fn command(choices: &mut Choices<'_>, side: &mut Side) {
         (10, Some(id), _) => side.conn.release(now, id),
         (11, Some(id), _) => {
             let granted = filter(choices);
-            let _ = side.conn.grant(now, id, &granted);
+            side.grant(id, &granted);
         }
         (12, Some(id), _) => {
             let mut input = InputRequired::default();
@@ -120,10 +120,12 @@ pub(crate) fn command(choices: &mut Choices<'_>, side: &mut Side) {
         (13, _, Some(id)) => side.conn.cancel(now, id, choices.of(&["", "why not"])),
         (14, _, Some(id)) => supply(choices, side, id),
         _ => {
-            let change = match choices.below(4) {
-                0 => Change::Tools,
-                1 => Change::Prompts,
-                2 => Change::Resources,
+            let asked_for = request.and_then(|id| side.requests[&id].message.uri().map(str::to_owned));
+            let change = match (choices.below(5), asked_for) {
+                (0, _) => Change::Tools,
+                (1, _) => Change::Prompts,
+                (2, _) => Change::Resources,
+                (3, Some(uri)) => Change::Resource(uri),
                 _ => Change::Resource(format!("a://{}", choices.below(4))),
             };
             side.conn.changed(now, &change);

@@ -297,7 +297,7 @@ impl World {
         for id in side.working() {
             let is_listen = side.requests[&id].method == "subscriptions/listen";
             if is_listen {
-                any |= side.conn.grant(side.now, id, &everything()).is_ok();
+                any |= side.grant(id, &everything());
             } else {
                 answer(side, id, 0);
                 any = true;
@@ -319,7 +319,7 @@ fn everything() -> SubscriptionFilter {
 
 /// Answers with the number of the request, and as many bytes more.
 fn answer(side: &mut Side, id: InboundId, size: usize) {
-    if side.conn.grant(side.now, id, &everything()).is_ok() {
+    if side.grant(id, &everything()) {
         return;
     }
     let params: Value = side.requests[&id].message.params().decode().expect("an object");

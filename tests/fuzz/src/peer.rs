@@ -77,7 +77,7 @@ fn params(choices: &mut Choices<'_>) -> Value {
         7 => json!({"taskId": "t1"}),
         8 => json!({"notifications": {"toolsListChanged": true, "resourceSubscriptions": ["a://0", "a://1"]}}),
         9 => {
-            json!({"notifications": {"resourceSubscriptions": [format!("a://{}", "\"".repeat(size / 2))], "taskIds": ["t1"]}})
+            json!({"notifications": {"resourceSubscriptions": [format!("a://{}", "\u{2028}".repeat(size / 3))], "taskIds": ["t1"]}})
         }
         10 => json!({"notifications": {"resourcesListChanged": true, "promptsListChanged": true, "vendor": [1, 2]}}),
         11 => json!({"name": "t", "requestState": "s", "inputResponses": {"q": {"action": "accept", "content": {}}}}),

@@ -1,8 +1,10 @@
 //! Replays inputs on stable Rust: the committed seeds, or a file that the fuzzer has left.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::{fs, io};
 
+use crate::side::IS_SHOWN;
 use crate::{TARGETS, Target};
 
 /// The target of this name.
@@ -31,4 +33,14 @@ pub fn seeds(target: Target) -> io::Result<Vec<PathBuf>> {
 pub fn file(target: Target, file: &Path) -> io::Result<()> {
     (target.run)(&fs::read(file)?);
     Ok(())
+}
+
+/// The same, printing what comes and goes.
+///
+/// # Errors
+///
+/// When the file cannot be read.
+pub fn shown(target: Target, path: &Path) -> io::Result<()> {
+    IS_SHOWN.store(true, Ordering::Relaxed);
+    file(target, path)
 }

@@ -4,15 +4,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mcp_proto::jsonrpc::{Fault, Kind, Message, RequestId};
-use mcp_proto::model::{Era, LoggingLevel, ProtocolVersion};
+use mcp_proto::model::{Era, LoggingLevel, ProtocolVersion, SubscriptionFilter};
 use mcp_proto::{
-    About, ClientConfig, Connection, Event, InboundId, Limits, OutboundId, RequestMeta, ResultKind, ServerConfig,
-    Start, Timestamp, Transmit,
+    About, ClientConfig, Connection, Event, InboundId, Limits, OutboundId, RequestMeta, RespondError, ResultKind,
+    ServerConfig, Start, Timestamp, Transmit,
 };
 use serde_json::Value;
+
+/// Whether all that comes and goes is printed, for somebody who looks at a single input.
+pub(crate) static IS_SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// What a side was made from.
 pub(crate) enum Config {
@@ -102,6 +106,7 @@ impl Side {
     /// Bytes of the peer; what is left of them is for later.
     pub(crate) fn feed(&mut self, bytes: &mut Vec<u8>, at_most: usize) {
         let offered = bytes.len().min(at_most);
+        self.show("reads", &bytes[..offered]);
 
         let taken = self.conn.handle_input(self.now, &bytes[..offered]);
         assert!(
@@ -125,6 +130,15 @@ impl Side {
             asked.is_open = false;
             asked.became_task = with_task;
         }
+    }
+
+    /// Opens a subscription, if the request is one.
+    pub(crate) fn grant(&mut self, id: InboundId, filter: &SubscriptionFilter) -> bool {
+        let granted = self.conn.grant(self.now, id, filter);
+        if granted == Err(RespondError::TooLarge) {
+            self.answered(id, false);
+        }
+        granted.is_ok()
     }
 
     /// Requests that were told and may be answered as far as is known.
@@ -155,6 +169,7 @@ impl Side {
             let Some(transmit) = self.conn.poll_transmit() else { return taken };
             assert!(!was_drained, "3: nothing is sent after drained");
             self.check_frame(&transmit);
+            self.show("sends", &transmit.frame);
             wire.extend_from_slice(&transmit.frame);
             wire.push(b'\n');
         }
@@ -202,6 +217,13 @@ impl Side {
             "10: polling yields nothing new"
         );
         self.check();
+    }
+
+    fn show(&self, what: &str, bytes: &[u8]) {
+        if !bytes.is_empty() && IS_SHOWN.load(Ordering::Relaxed) {
+            let side = if self.is_server() { "server" } else { "client" };
+            println!("{} {side} {what} {}", self.now, String::from_utf8_lossy(bytes).trim_end());
+        }
     }
 
     fn check_frame(&mut self, transmit: &Transmit) {

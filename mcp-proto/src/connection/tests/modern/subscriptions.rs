@@ -507,3 +507,26 @@ fn a_slow_reader_is_told_what_changed_and_no_more() {
     assert!(heard.len() >= 3 && heard.len() < 100, "{}", heard.len());
     assert!(heard.iter().any(|method| method == "notifications/resources/list_changed"));
 }
+
+/// `Limits::frame` holds for what is told of changes as well. Line ends of Unicode take twice as much room on the way out, so that what
+/// fitted into the request may not fit into what is told of it.
+#[test]
+fn what_could_not_be_told_of_is_not_subscribed_to() {
+    let long = format!("x:{}", "\u{2028}".repeat(1000));
+    let mut config = dual_server();
+    config.limits.frame = 4000;
+    let mut server = Node::server(config.clone());
+    server.tell(&listen(&json!(1), &json!({"resourceSubscriptions": [long]})));
+    let (id, ..) = server.take_request();
+    let granted = serde_json::from_value(json!({"resourceSubscriptions": [long]})).unwrap();
+    assert_eq!(server.grant(id, &granted), Err(RespondError::TooLarge));
+    assert_eq!(refused(&mut server, &json!(1)), -32603);
+
+    let mut server = Node::server(config);
+    server.tell(&initialize(&json!(0), "2025-11-25"));
+    server.frames();
+    server.events();
+    server.tell(&json!({"jsonrpc": "2.0", "id": 2, "method": "resources/subscribe", "params": {"uri": long}}));
+    assert_eq!(refused(&mut server, &json!(2)), -32602);
+    assert!(server.events().is_empty());
+}

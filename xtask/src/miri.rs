@@ -1,0 +1,20 @@
+//! `cargo xtask miri`: the tests of what handles bytes and queues, interpreted, so that undefined behaviour of a dependency shows.
+
+use crate::command::Run;
+use crate::compile::{Rest, test_some};
+use crate::report::{Failure, Outcome};
+use crate::toolchain;
+
+/// The tests of ids, lines, the scanner and the queues: where the core and its dependencies work on raw bytes. All of the tests would
+/// take hours.
+const TESTS: [&str; 5] =
+    ["line::", "jsonrpc::", "connection::tests::backpressure", "connection::tests::waiting", "uri_template::"];
+
+pub(crate) fn step() -> Result<Outcome, Failure> {
+    toolchain::toolchain("nightly")?;
+    for component in ["miri", "rust-src"] {
+        toolchain::component_of("nightly", component)?;
+    }
+    let run = Run::new("rustup run nightly cargo miri test --package mcp-proto --lib --locked --").args(TESTS);
+    test_some(run, Rest::IsNotMeant)
+}
