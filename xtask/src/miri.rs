@@ -7,8 +7,7 @@ use crate::toolchain;
 
 /// The tests of ids, lines, the scanner and the queues: where the core and its dependencies work on raw bytes. All of the tests would
 /// take hours.
-const TESTS: [&str; 5] =
-    ["line::", "jsonrpc::", "connection::tests::backpressure", "connection::tests::waiting", "uri_template::"];
+const TESTS: [&str; 5] = ["line::", "jsonrpc::", "connection::queue::", "uri_template::", "time::"];
 
 pub(crate) fn step() -> Result<Outcome, Failure> {
     toolchain::toolchain("nightly")?;

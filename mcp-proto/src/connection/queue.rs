@@ -240,3 +240,6 @@ fn value_size(value: &Value) -> usize {
 fn members_size(members: &Map<String, Value>) -> usize {
     members.iter().map(|(key, value)| size_of::<String>() + key.len() + value_size(value)).sum()
 }
+
+#[cfg(test)]
+mod tests;
