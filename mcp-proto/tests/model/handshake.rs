@@ -143,7 +143,8 @@ impl Oracle {
             Phase::Probing(open, _) if open == wire => match answer {
                 Discovered => self.ready("Modern", seen),
                 Initialized | Unsupported(LEGACY) => self.initialize(seen),
-                // It refuses the very revision that it says it speaks.
+                // It refuses the very revision that it says it speaks: it is asked again, and then no more.
+                Unsupported(_) if self.probes < PROBES => self.probe_again(seen),
                 Unsupported(_) => self.close("Incompatible", seen),
                 NoSuchMethod if self.probes == 1 => self.initialize(seen),
                 NoSuchMethod => self.close("HandshakeRefused", seen),
@@ -155,10 +156,7 @@ impl Oracle {
                 }
                 Discovered => self.close("Incompatible", seen),
                 Unsupported(_) | NoSuchMethod if self.kept => self.ready("Modern", seen),
-                Unsupported(_) if self.probes < PROBES => {
-                    self.probes += 1;
-                    self.phase = Phase::Probing(self.ask("server/discover", seen), i64::from(INITIALIZE) * 2 + 1);
-                }
+                Unsupported(_) if self.probes < PROBES => self.probe_again(seen),
                 Unsupported(_) | NoSuchMethod => self.close("HandshakeRefused", seen),
             },
             _ if self.late == Some(wire) => (self.late, self.kept) = (None, answer == Discovered),
@@ -171,6 +169,11 @@ impl Oracle {
         self.next_wire += 1;
         seen.send(format!("ask {wire} {method}"));
         wire
+    }
+
+    fn probe_again(&mut self, seen: &mut Seen) {
+        self.probes += 1;
+        self.phase = Phase::Probing(self.ask("server/discover", seen), i64::from(INITIALIZE) * 2 + 1);
     }
 
     fn initialize(&mut self, seen: &mut Seen) {

@@ -118,7 +118,7 @@ impl Watched {
             Event::Cancelled { id, .. } => {
                 format!("cancelled {:?}", self.requests.iter().position(|known| *known == id).expect("2: a request"))
             }
-            Event::Progress { id, progress } => format!("progress {} {:?}", call(id)?, progress.progress),
+            Event::Progress { id, progress, .. } => format!("progress {} {:?}", call(id)?, progress.progress),
             Event::InputRequired { id, requests } => format!("question {} {}", call(id)?, requests.len()),
             Event::Response { id, result } => {
                 let call = call(id).expect("1: the end of a call");

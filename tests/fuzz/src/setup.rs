@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use mcp_proto::model::{ClientCapabilities, Implementation, ProtocolVersion, ServerCapabilities};
-use mcp_proto::{ClientConfig, Extension, Limits, ServerConfig, Start};
+use mcp_proto::{ClientConfig, Extension, Limits, OwnAnswers, ServerConfig, Start};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,6 +30,7 @@ fn client_within(choices: &mut Choices<'_>, limits: Limits) -> Side {
     if choices.one_in(2) {
         config = config.with_extension(extension()).with_extension(Extension::tasks());
     }
+    config.own_answers = own_answers(choices);
     config.limits = limits;
     config.rounds = 3;
     Side::client(config)
@@ -58,6 +59,7 @@ fn server_within(choices: &mut Choices<'_>, limits: Limits) -> ServerConfig {
     if choices.one_in(2) {
         config = config.with_extension(extension()).with_extension(Extension::tasks());
     }
+    config.own_answers = own_answers(choices);
     config.limits = limits;
     config
 }
@@ -107,6 +109,11 @@ fn versions(choices: &mut Choices<'_>) -> Vec<ProtocolVersion> {
         &[V2024_11_05, V2026_07_28],
     ];
     sets[choices.below(6)].to_vec()
+}
+
+/// Whether the application is shown what the connection answers itself.
+fn own_answers(choices: &mut Choices<'_>) -> OwnAnswers {
+    if choices.one_in(4) { OwnAnswers::Shown } else { OwnAnswers::AtOnce }
 }
 
 /// Small ones, so that they are met; or middling ones, so that everything else is.

@@ -41,6 +41,8 @@ pub(crate) struct Side {
     /// The wire ids and the methods of the requests that have left.
     pub(crate) sent: Vec<(RequestId, String)>,
     wire_ids: BTreeSet<String>,
+    /// Requests that were answered before the application had looked at them.
+    early: BTreeSet<InboundId>,
     pub(crate) reserved: Vec<RequestId>,
     last_call: Option<OutboundId>,
     closed: bool,
@@ -86,6 +88,7 @@ impl Side {
             requests: BTreeMap::new(),
             sent: Vec::new(),
             wire_ids: BTreeSet::new(),
+            early: BTreeSet::new(),
             reserved: Vec::new(),
             last_call: None,
             closed: false,
@@ -270,8 +273,12 @@ impl Side {
     }
 
     fn check_reply(&mut self, id: InboundId, message: &Message) {
-        let asked = self.requests.get_mut(&id).expect("2: an answer to a request that was told");
         assert!(matches!(message.kind(), Kind::Result | Kind::Error), "3: {message:?}");
+        let Some(asked) = self.requests.get_mut(&id) else {
+            // The application has taken too long over it without even having looked.
+            assert!(message.kind() == Kind::Error && self.early.insert(id), "1: an answer unasked: {message:?}");
+            return;
+        };
         assert_eq!(message.id(), Some(&asked.meta.wire_id), "2: the answer has its request's id");
         assert!(!std::mem::replace(&mut asked.replied, true), "1: answered twice: {message:?}");
         assert!(!asked.cancelled, "1: answered after its cancellation: {message:?}");
@@ -334,7 +341,7 @@ impl Side {
                     message: message.clone(),
                     is_open: true,
                     cancelled: false,
-                    replied: false,
+                    replied: self.early.remove(id),
                     became_task: false,
                     last_progress: None,
                     acknowledged: false,
@@ -345,11 +352,11 @@ impl Side {
                 let asked = self.requests.get_mut(id).expect("1: only what was told is cancelled");
                 assert!(asked.is_open, "1: cancelled once, and only what is open");
                 asked.is_open = false;
-                // A subscription that ended with this side's words has its answer, which may not have left yet.
-                asked.cancelled =
-                    asked.method != "subscriptions/listen" || reason.as_deref() != Some("this side is closing");
+                // What this side has ended itself has its answer, which may not have left yet.
+                let has_answer = matches!(reason.as_deref(), Some("this side is closing" | "it took too long"));
+                asked.cancelled = !has_answer;
             }
-            Event::Progress { id, progress } => {
+            Event::Progress { id, progress, .. } => {
                 assert!(self.open.contains(id) || self.tasks.contains(id), "5: progress of what is open");
                 assert!(progress.progress.is_finite(), "5: {progress:?}");
             }
