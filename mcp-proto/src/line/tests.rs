@@ -112,7 +112,8 @@ const LIMIT: usize = 16;
 #[test]
 fn every_split_gives_the_same_lines() {
     for stream in corpus() {
-        for limit in [0, 1, LIMIT, 1000] {
+        // Under Miri everything takes a thousand times as long.
+        for limit in if cfg!(miri) { &[LIMIT][..] } else { &[0, 1, LIMIT, 1000] }.iter().copied() {
             let expected = lines(limit, [&stream[..]]);
             assert_eq!(without_ids(expected.clone()), oracle(limit, &stream), "{:?}", String::from_utf8_lossy(&stream));
             for at in 0..=stream.len() {
