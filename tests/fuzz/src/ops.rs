@@ -170,7 +170,8 @@ fn call_something(choices: &mut Choices<'_>, side: &mut Side, within: Option<Inb
         Ok(None) => {}
         Err(error) => {
             assert_eq!(error.body, body, "a body that is refused comes back unchanged");
-            assert!(error.why != Why::Closed || !side.conn.wants_input() || side.conn.poll_timeout().is_some());
+            let is_ending = !side.conn.wants_input() || side.conn.poll_timeout().is_some();
+            assert!(error.why != Why::Closed || is_ending, "refused as closed before any end");
         }
     }
 }
