@@ -37,7 +37,19 @@ pub struct LineBuffer {
     limit: usize,
     /// How many bytes were looked at or copied: the tests prove that it grows with the stream, whatever its pieces.
     #[cfg(test)]
-    steps: u64,
+    steps: Steps,
+}
+
+/// What a test counts is no part of the state: it is not shown where two states are compared.
+#[cfg(test)]
+#[derive(Clone)]
+struct Steps(u64);
+
+#[cfg(test)]
+impl core::fmt::Debug for Steps {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("_")
+    }
 }
 
 /// One line of the stream.
@@ -70,7 +82,7 @@ impl LineBuffer {
             at_start: true,
             limit,
             #[cfg(test)]
-            steps: 0,
+            steps: Steps(0),
         }
     }
 
@@ -144,7 +156,7 @@ impl LineBuffer {
         let end = memchr(b'\n', input);
         #[cfg(test)]
         {
-            self.steps += end.unwrap_or(input.len()) as u64;
+            self.steps.0 += end.unwrap_or(input.len()) as u64;
         }
         end
     }
@@ -153,7 +165,7 @@ impl LineBuffer {
         #[cfg(test)]
         {
             let grows = self.tail.len() + bytes.len() > self.tail.capacity();
-            self.steps += bytes.len() as u64 + if grows { self.tail.len() as u64 } else { 0 };
+            self.steps.0 += bytes.len() as u64 + if grows { self.tail.len() as u64 } else { 0 };
         }
         self.tail.extend_from_slice(bytes);
     }

@@ -1,7 +1,7 @@
 //! What the fuzzers do with the bytes they are given: a function for each target, which panics at a finding.
 //!
 //! The shells for `cargo fuzz` are one line each, in `fuzz/fuzz_targets`. Here is everything else, on stable Rust, so that the
-//! ordinary tests compile it and [replay](replay) the committed seeds. The invariants are those of `mcp-proto/INVARIANTS.md`,
+//! ordinary tests compile it and [replay] the committed seeds. The invariants are those of `mcp-proto/INVARIANTS.md`,
 //! and have its numbers in the messages of the assertions.
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is how a target tells of a finding")]
