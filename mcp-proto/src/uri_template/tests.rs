@@ -96,7 +96,7 @@ fn no_value_ends_inside_an_escaped_character() {
     }
 }
 
-/// Found by fuzzing: only what stood directly before `{&x}` was searched for the pairs that are written out.
+/// Only what stood directly before `{&x}` was searched for the pairs that are written out.
 #[test]
 fn pairs_that_are_written_out_may_hold_variables() {
     assert_eq!(found("s?v=1&q={q}{&n}", "s?v=1&q=2&n=3"), pairs(&[("n", "3"), ("q", "2")]));
