@@ -1,0 +1,29 @@
+//! Deterministic simulation of Model Context Protocol clients and servers.
+
+mod checks;
+mod client_app;
+mod clock;
+mod faults;
+mod hostile;
+mod link;
+mod mutants;
+mod node;
+mod options;
+mod oracle;
+mod prng;
+mod puppet;
+mod report;
+mod seen;
+mod server_app;
+mod shrink;
+mod stage;
+mod workload;
+mod world;
+
+pub use clock::{Place, Schedule};
+pub use faults::{Faults, Pieces};
+pub use link::{Cut, Link};
+pub use options::{Cast, Options, Pairing};
+pub use prng::Prng;
+pub use report::{Failure, Tally, run_many};
+pub use workload::Side;

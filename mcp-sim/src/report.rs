@@ -1,0 +1,156 @@
+//! Many worlds, one after the other or beside each other, and what came of them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use crate::Options;
+use crate::checks::Complaint;
+use crate::seen::Hash;
+use crate::stage::{Counts, Traced};
+use crate::workload::{self, Item};
+use crate::world::{self, Manner, Outcome};
+
+/// What many runs came to.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Seeds that were run, each at least twice.
+    pub seeds: u64,
+    /// Worlds that were run.
+    pub worlds: u64,
+    /// What was counted in the first run of each seed.
+    pub counts: Counts,
+    /// What failed, in the order of the seeds; at most a few.
+    pub failures: Vec<Failure>,
+}
+
+/// A seed whose world broke a rule.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// What is wrong.
+    pub complaint: Complaint,
+    /// What the world was made of.
+    pub options: Options,
+    /// The items without which it does not fail, of how many.
+    pub items: Vec<(usize, Item)>,
+    /// How many items there were before.
+    pub of: usize,
+    /// At which step.
+    pub step: u64,
+    /// The last lines.
+    pub trace: Vec<String>,
+}
+
+/// After so many failures nothing is gained by more.
+const MOST_FAILURES: usize = 3;
+
+/// Runs so many worlds from this seed on, on so many threads.
+#[must_use]
+pub fn run_many(base: u64, runs: u64, threads: usize) -> Tally {
+    let next = AtomicU64::new(0);
+    let failed = AtomicU64::new(0);
+    let mut tally = Tally::default();
+    thread::scope(|scope| {
+        let worker = || {
+            let mut tally = Tally::default();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= runs || failed.load(Ordering::Relaxed) >= MOST_FAILURES as u64 {
+                    break;
+                }
+                if let Err(failure) = run_seed(base.wrapping_add(number), &mut tally) {
+                    failed.fetch_add(1, Ordering::Relaxed);
+                    tally.failures.push(*failure);
+                }
+            }
+            tally
+        };
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(worker)).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(part) => tally.add(part),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    tally.failures.sort_by_key(|failure| failure.seed.wrapping_sub(base));
+    tally
+}
+
+/// Runs one seed twice, and in one case of eight a third time with every connection replaced now and then.
+fn run_seed(seed: u64, tally: &mut Tally) -> Result<(), Box<Failure>> {
+    let options = Arc::new(Options::draw(seed));
+    let items: Arc<[Item]> = workload::draw(&options).into();
+    let first = world::run(&options, &items, Manner::PLAIN);
+    tally.seeds += 1;
+    tally.worlds += 2;
+    tally.counts.add(first.counts);
+    if first.complaint.is_some() {
+        return Err(Box::new(crate::shrink::failure(&options, &items, Manner::PLAIN)));
+    }
+    let again = world::run(&options, &items, Manner::PLAIN);
+    same(&options, &items, &first, &again, "the same seed gave two different runs")?;
+    if seed % 8 == 0 {
+        tally.worlds += 1;
+        let replaced = world::run(&options, &items, Manner { replaced: true, ..Manner::PLAIN });
+        same(&options, &items, &first, &replaced, "a connection replaced by its clone went on otherwise")?;
+    }
+    Ok(())
+}
+
+fn same(
+    options: &Arc<Options>,
+    items: &Arc<[Item]>,
+    first: &Outcome,
+    second: &Outcome,
+    why: &str,
+) -> Result<(), Box<Failure>> {
+    let (Hash(one), Hash(other)) = (first.hash, second.hash);
+    if one == other && second.complaint.is_none() {
+        return Ok(());
+    }
+    let why = format!("{why}: {one:x} and {other:x}; {:?}", second.complaint);
+    let complaint = Complaint { check: "repeats", source: "16, and determinism", pair: 0, side: crate::Side::Client, why };
+    let trace = world::run(options, items, Manner { traced: Traced::Yes, ..Manner::PLAIN }).trace;
+    let shown: Vec<(usize, Item)> = items.iter().cloned().enumerate().collect();
+    let (options, of) = (Options::clone(options), items.len());
+    Err(Box::new(Failure { seed: options.seed, complaint, options, of, items: shown, step: second.counts.steps, trace }))
+}
+
+impl Tally {
+    fn add(&mut self, part: Self) {
+        self.seeds += part.seeds;
+        self.worlds += part.worlds;
+        self.counts.add(part.counts);
+        self.failures.extend(part.failures);
+    }
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        self.steps += other.steps;
+        self.messages += other.messages;
+        self.faults += other.faults;
+        self.nanos = self.nanos.saturating_add(other.nanos);
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, complaint, options, items, of, step, trace } = self;
+        writeln!(f, "seed {seed:#x} failed at step {step}: {complaint}")?;
+        write!(f, "options:\n{options}")?;
+        writeln!(f, "the last lines:")?;
+        for line in trace {
+            writeln!(f, "  {line}")?;
+        }
+        writeln!(f, "what happens in it ({} of {of} items are needed):", items.len())?;
+        for (number, item) in items {
+            writeln!(f, "  {number:>3} {item}")?;
+        }
+        write!(f, "to repeat it: MCP_SIM_SEED={seed:#x} cargo xtask sim --runs 1")
+    }
+}

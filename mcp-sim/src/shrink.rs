@@ -1,0 +1,74 @@
+//! Makes a failing world smaller: items are left out as long as the same check still fails.
+
+use std::sync::Arc;
+
+use crate::Options;
+use crate::report::Failure;
+use crate::stage::Traced;
+use crate::workload::Item;
+use crate::world::{self, Manner};
+
+/// Worlds that are tried to make one smaller.
+const TRIES: usize = 300;
+
+/// What is wrong with a world that fails, with as few items as can be found.
+pub(crate) fn failure(options: &Arc<Options>, items: &Arc<[Item]>, manner: Manner) -> Failure {
+    let numbered: Vec<(usize, Item)> = items.iter().cloned().enumerate().collect();
+    let check = outcome(options, &numbered, manner).complaint.map(|complaint| complaint.check);
+    let fails = |items: &[(usize, Item)]| {
+        outcome(options, items, manner).complaint.map(|complaint| complaint.check) == check
+    };
+    let kept = smallest(numbered, fails);
+    let outcome = outcome(options, &kept, Manner { traced: Traced::Yes, ..manner });
+    let complaint = outcome.complaint.unwrap_or_else(|| crate::checks::Complaint {
+        check: "repeats",
+        source: "determinism",
+        pair: 0,
+        side: crate::Side::Client,
+        why: "it failed once and then not any more".into(),
+    });
+    let (options, of, step) = (Options::clone(options), items.len(), outcome.counts.steps);
+    Failure { seed: options.seed, complaint, options, items: kept, of, step, trace: outcome.trace }
+}
+
+fn outcome(options: &Arc<Options>, items: &[(usize, Item)], manner: Manner) -> world::Outcome {
+    let items: Arc<[Item]> = items.iter().map(|(_, item)| item.clone()).collect();
+    world::run(options, &items, manner)
+}
+
+/// Leaves out halves, quarters and so on as long as what is left still fails.
+fn smallest<T: Clone>(mut items: Vec<T>, fails: impl Fn(&[T]) -> bool) -> Vec<T> {
+    let mut tries = 0;
+    let mut size = items.len().div_ceil(2);
+    while size > 0 && tries < TRIES {
+        let mut at = 0;
+        let mut shrunk = false;
+        while at < items.len() && tries < TRIES {
+            let mut fewer = items.clone();
+            fewer.drain(at..(at + size).min(items.len()));
+            tries += 1;
+            if fails(&fewer) {
+                items = fewer;
+                shrunk = true;
+            } else {
+                at += size;
+            }
+        }
+        if !shrunk || size > 1 {
+            size /= 2;
+        }
+    }
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_needed_is_kept() {
+        let needed = |items: &[u32]| items.contains(&7) && items.contains(&42);
+        assert_eq!(smallest((0..100).collect(), needed), [7, 42]);
+        assert_eq!(smallest(vec![1, 2, 3], |_| true), Vec::<i32>::new());
+    }
+}
