@@ -21,6 +21,8 @@ pub(crate) struct ClientApp {
     calls: BTreeMap<OutboundId, Asked>,
     /// What found no room, or came before the handshake was done.
     waiting: VecDeque<Want>,
+    /// What was refused for now, and is sent again a little later.
+    again: VecDeque<Want>,
     /// The server's requests that are to be answered.
     requests: BTreeMap<InboundId, Message>,
     listens: BTreeSet<OutboundId>,
@@ -245,7 +247,7 @@ impl ClientApp {
                     Ok(_) => self.succeeded += 1,
                     // Too many at once: it may be sent again.
                     Err(RequestError::Rpc(error)) if error.data.is_some() => {
-                        self.waiting.push_back(Want::Call(call.tag, call.call));
+                        self.again.push_back(Want::Call(call.tag, call.call));
                         hand.later(Duration::from_millis(50), Job::Retry);
                     }
                     Err(_) => {}
@@ -263,7 +265,10 @@ impl ClientApp {
         match job {
             Job::Cancel(id) => hand.give_up(id),
             Job::Release(id) => hand.release(id),
-            Job::Retry => self.retry(hand),
+            Job::Retry => {
+                self.waiting.append(&mut self.again);
+                self.retry(hand);
+            }
             Job::Answer(id) => {
                 if let Some(message) = self.requests.remove(&id) {
                     let _ = hand.respond(id, &answer(message.method()));

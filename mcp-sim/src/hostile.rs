@@ -1,16 +1,24 @@
 //! Peers that know no rules: what they send, and how they answer.
 
+use std::fmt;
+
 use serde_json::json;
 
 use crate::{Prng, Side};
 
 /// A line that nobody who keeps to the protocol would send, or not now.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Line {
     /// The line, without its end.
     pub text: Vec<u8>,
     /// What must come of it.
     pub due: Due,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; due: {:?}", crate::seen::short(&self.text), self.due)
+    }
 }
 
 /// What must come of a line.

@@ -133,8 +133,9 @@ impl Node {
                 self.took(stage, &line);
             }
             self.pump(stage);
-        } else if !self.end_told && (self.wants_input(stage) || self.is_over()) {
-            stage.arrange(from);
+        } else {
+            let wanted = self.wants_input(stage) || self.is_over();
+            stage.wants(from, wanted);
         }
     }
 
@@ -216,9 +217,8 @@ impl Node {
             stage.links[self.id].cut(Cut::Closed);
             stage.arrange(self.id);
         }
-        if self.wants_input(stage) || self.is_over() {
-            stage.arrange(self.id ^ 1);
-        }
+        let wanted = self.wants_input(stage) || self.is_over();
+        stage.wants(self.id ^ 1, wanted);
     }
 
     fn offer_events(&mut self, stage: &mut Stage) -> bool {

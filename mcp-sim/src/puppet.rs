@@ -82,7 +82,7 @@ impl Puppet {
     /// Reads what has arrived, unless it is deaf.
     pub(crate) fn arrive(&mut self, stage: &mut Stage) {
         if self.style == Style::Deaf && !stage.healed {
-            return;
+            return stage.wants(self.id ^ 1, false);
         }
         let (from, now) = (self.id ^ 1, stage.now());
         let mut lines = Vec::new();
@@ -106,7 +106,7 @@ impl Puppet {
     pub(crate) fn leave(&mut self, stage: &mut Stage) {
         stage.links[self.id].cut(Cut::Closed);
         stage.arrange(self.id);
-        stage.arrange(self.id ^ 1);
+        stage.wants(self.id ^ 1, true);
     }
 
     fn hear(&mut self, stage: &mut Stage, message: &Value) {

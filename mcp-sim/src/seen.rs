@@ -121,6 +121,8 @@ pub struct Facts {
     pub calm: bool,
     /// Whether the two sides have a revision in common.
     pub agree: bool,
+    /// Whether the server may also be asked in the modern era.
+    pub modern_server: bool,
     /// Whether it began after the faults: nothing may go wrong.
     pub fresh: bool,
     /// What it keeps.

@@ -95,9 +95,13 @@ impl ServerApp {
                     hand.later(Duration::from_millis(delay), Job::Release(id));
                 }
             }
-            Event::Response { id, .. } => {
+            Event::Response { id, result } => {
                 if let Some(Some(within)) = self.questions.remove(&id) {
-                    self.go_on(hand, within);
+                    match result {
+                        Ok(_) => self.go_on(hand, within),
+                        // Whoever does not answer is not asked again.
+                        Err(_) => self.finish(hand, within),
+                    }
                 }
             }
             Event::Writable => {

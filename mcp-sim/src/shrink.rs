@@ -8,15 +8,21 @@ use crate::stage::Traced;
 use crate::workload::Item;
 use crate::world::{self, Manner};
 
-/// Worlds that are tried to make one smaller.
-const TRIES: usize = 300;
+/// Steps of all worlds that are tried to make one smaller.
+const STEPS: u64 = 3_000_000;
 
 /// What is wrong with a world that fails, with as few items as can be found.
 pub(crate) fn failure(options: &Arc<Options>, items: &Arc<[Item]>, manner: Manner) -> Failure {
     let numbered: Vec<(usize, Item)> = items.iter().cloned().enumerate().collect();
     let check = outcome(options, &numbered, manner).complaint.map(|complaint| complaint.check);
+    let mut steps = 0;
     let fails = |items: &[(usize, Item)]| {
-        outcome(options, items, manner).complaint.map(|complaint| complaint.check) == check
+        if steps > STEPS {
+            return false;
+        }
+        let outcome = outcome(options, items, manner);
+        steps += outcome.counts.steps;
+        outcome.complaint.map(|complaint| complaint.check) == check
     };
     let kept = smallest(numbered, fails);
     let outcome = outcome(options, &kept, Manner { traced: Traced::Yes, ..manner });
@@ -37,16 +43,14 @@ fn outcome(options: &Arc<Options>, items: &[(usize, Item)], manner: Manner) -> w
 }
 
 /// Leaves out halves, quarters and so on as long as what is left still fails.
-fn smallest<T: Clone>(mut items: Vec<T>, fails: impl Fn(&[T]) -> bool) -> Vec<T> {
-    let mut tries = 0;
+fn smallest<T: Clone>(mut items: Vec<T>, mut fails: impl FnMut(&[T]) -> bool) -> Vec<T> {
     let mut size = items.len().div_ceil(2);
-    while size > 0 && tries < TRIES {
+    while size > 0 {
         let mut at = 0;
         let mut shrunk = false;
-        while at < items.len() && tries < TRIES {
+        while at < items.len() {
             let mut fewer = items.clone();
             fewer.drain(at..(at + size).min(items.len()));
-            tries += 1;
             if fails(&fewer) {
                 items = fewer;
                 shrunk = true;

@@ -57,6 +57,8 @@ pub(crate) struct Stage {
     pub(crate) links: Vec<Link>,
     arriving: Vec<Option<(Timestamp, Place)>>,
     ended: Vec<bool>,
+    /// Whether the receiver wants no input now.
+    blocked: Vec<bool>,
     pub(crate) facts: Vec<Facts>,
     pub(crate) prng: Prng,
     pub(crate) saboteur: Option<Saboteur>,
@@ -83,7 +85,7 @@ pub struct Counts {
 }
 
 /// Lines of a transcript that a failure shows.
-const SHOWN: usize = 60;
+const SHOWN: usize = 6000;
 
 impl Stage {
     pub(crate) fn new(
@@ -103,6 +105,7 @@ impl Stage {
             links: Vec::new(),
             arriving: Vec::new(),
             ended: Vec::new(),
+            blocked: Vec::new(),
             facts: Vec::new(),
             saboteur,
             healed: false,
@@ -123,6 +126,7 @@ impl Stage {
         self.links.push(output);
         self.arriving.push(None);
         self.ended.push(false);
+        self.blocked.push(false);
     }
 
     /// Shows something to the transcript and to all checks.
@@ -189,6 +193,9 @@ impl Stage {
 
     /// Makes sure that what is on a link arrives.
     pub(crate) fn arrange(&mut self, link: usize) {
+        if self.blocked[link] && !self.links[link].has_ended() {
+            return;
+        }
         let due = match self.links[link].due() {
             Some(due) => due.max(self.now()),
             // The end comes once.
@@ -206,6 +213,14 @@ impl Stage {
                 }
                 self.arriving[link] = Some((due, self.schedule.at(due, Task::Link(link))));
             }
+        }
+    }
+
+    /// The receiver wants input, or does not.
+    pub(crate) fn wants(&mut self, link: usize, wanted: bool) {
+        self.blocked[link] = !wanted;
+        if wanted {
+            self.arrange(link);
         }
     }
 

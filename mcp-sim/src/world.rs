@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_proto::Timestamp;
+use mcp_proto::{ProtocolVersion, Timestamp};
 
 use crate::checks::{self, Complaint};
 use crate::client_app::{ClientApp, LIVELY};
@@ -63,7 +63,7 @@ const UNDISTURBED_FOR: Duration = Duration::from_secs(30);
 /// What every pair does once nothing disturbs it.
 const UNDISTURBED: [Plan; 5] = [Plan::Echo, Plan::Progress(3, 5), Plan::Ask(1), Plan::Slow(200), Plan::Ask(2)];
 /// More steps than any world takes: it does not come to rest.
-const MOST_STEPS: u64 = 3_000_000;
+const MOST_STEPS: u64 = 300_000;
 
 /// Runs a world with these items.
 pub(crate) fn run(options: &Arc<Options>, items: &Arc<[Item]>, manner: Manner) -> Outcome {
@@ -105,7 +105,8 @@ impl World {
             let Some(task) = self.stage.schedule.next() else { break };
             self.stage.counts.steps += 1;
             if self.stage.counts.steps > MOST_STEPS {
-                self.stage.complain(0, "livelock", "it does not come to rest".into());
+                let now = self.stage.now();
+                self.stage.complain(0, "livelock", format!("at {now} it does not come to rest: {task:?}"));
             }
             if let Some(prng) = &mut self.replacing
                 && prng.percent(10)
@@ -172,6 +173,7 @@ impl World {
                 honest: fresh || pairing.cast == Cast::Ours,
                 calm: fresh || pairing.is_calm(),
                 agree: options.agree(pair),
+                modern_server: options.server_versions.contains(&ProtocolVersion::V2026_07_28),
                 fresh,
                 limits,
                 peer_limits,

@@ -298,8 +298,8 @@ pub enum Event {
         /// What is known about it.
         meta: Box<RequestMeta>,
     },
-    /// The peer, or the connection's end, cancelled its request. It keeps its slot until `release`, `respond` or
-    /// `reject`.
+    /// The peer, or the connection's end, cancelled its request. It keeps its slot until `release`, or an answer of
+    /// whatever kind.
     Cancelled {
         /// Its handle.
         id: InboundId,

@@ -366,7 +366,7 @@ impl Connection {
     }
 
     /// Frees the slot of a request that is answered now. A cancelled one only gives its slot back.
-    fn take_request(&mut self, id: InboundId) -> Result<(Origin, RequestId), RespondError> {
+    pub(super) fn take_request(&mut self, id: InboundId) -> Result<(Origin, RequestId), RespondError> {
         let request = self.requests.remove(id).ok_or(RespondError::Gone)?;
         self.changes.end(id);
         if matches!(request.effect, Effect::Initialize(..)) {

@@ -66,14 +66,23 @@ impl Output {
         self.retain(|about| about != About::Call(call)) > 0
     }
 
-    /// Drops the queued reply to the request with this wire id, as JSON text; how many frames.
+    /// Drops the queued reply to the request with this wire id, as JSON text, and what was to be said before it; how many
+    /// frames.
     pub(super) fn drop_reply_to(&mut self, origin: Origin, wire: &str) -> usize {
         let (last, first) =
             (alloc::format!(",\"id\":{wire}}}"), alloc::format!("{{\"jsonrpc\":\"2.0\",\"id\":{wire},"));
-        self.retain_frames(|transmit| {
-            let is_reply = transmit.origin == origin && matches!(transmit.about, About::Reply(_));
-            !(is_reply && (transmit.frame.ends_with(last.as_bytes()) || transmit.frame.starts_with(first.as_bytes())))
-        })
+        let replied = |transmit: &Transmit| match transmit.about {
+            About::Reply(id) if transmit.origin == origin => {
+                let frame = &transmit.frame;
+                (frame.ends_with(last.as_bytes()) || frame.starts_with(first.as_bytes())).then_some(id)
+            }
+            _ => None,
+        };
+        let mut dropped = 0;
+        while let Some(id) = self.frames.iter().find_map(replied) {
+            dropped += self.drop_within(id);
+        }
+        dropped
     }
 
     /// Drops everything that belongs to a request of the peer; how many frames.

@@ -171,7 +171,11 @@ fn shortened(text: &str) -> String {
 /// The server's half.
 impl Connection {
     pub(super) fn send_input_required(&mut self, id: InboundId, input: &InputRequired) -> Result<(), RespondError> {
-        let request = self.requests.live(id).ok_or(RespondError::Gone)?;
+        let request = match self.requests.live(id) {
+            Some(request) => request,
+            // As with any other answer, a cancelled request gives its place back.
+            None => return self.take_request(id).map(drop),
+        };
         let is_empty = input.requests.is_empty() && input.state.is_none();
         if !request.may_require_input() || is_empty {
             return Err(RespondError::NotInThisRevision);

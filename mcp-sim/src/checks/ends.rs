@@ -195,7 +195,8 @@ impl Check for Reasons {
                     CloseReason::LocallyClosed => *closed,
                     CloseReason::Broken(_) => *ended == Some(End::Broken),
                     CloseReason::NotReading => !facts.fresh && disturbed,
-                    CloseReason::Misbehaved => !facts.honest,
+                    // Messages that are longer than ours may be count as well.
+                    CloseReason::Misbehaved => !facts.honest || facts.peer_limits.frame > facts.limits.frame,
                     CloseReason::HandshakeTimedOut(_) => disturbed,
                     CloseReason::HandshakeRefused(_) | CloseReason::Incompatible(_) => !facts.honest || !facts.agree,
                     _ => false,

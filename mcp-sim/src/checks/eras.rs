@@ -47,7 +47,11 @@ impl Check for Handshake {
                         require!(opens || begun.answered, "{method} before any answer");
                         require!(!first || opens, "the first message is {method}");
                     }
-                    Side::Server => require!(begun.answered, "{method} before the client has begun"),
+                    Side::Server => {
+                        // A server may ping at any time, if its client must be of the legacy era.
+                        let may_ping = method == "ping" && !facts.modern_server;
+                        require!(begun.answered || may_ping, "{method} before the client has begun");
+                    }
                 }
             }
             _ => {}
@@ -93,7 +97,8 @@ impl Check for Modern {
             }
             (Seen::Sent { value, .. }, Side::Server) => {
                 let is_request = value["method"].is_string() && !value["id"].is_null();
-                require!(!is_request || terms.initialized, "a request of a server: {value}");
+                let legacy = terms.initialized || value["method"] == "ping" && !facts.modern_server;
+                require!(!is_request || legacy, "a request of a server: {value}");
                 let modern = terms.asked.get(&value["id"].to_string()) == Some(&true);
                 let is_result = value["result"].is_object();
                 require!(!(modern && is_result) || value["result"]["resultType"].is_string(), "no resultType: {value}");

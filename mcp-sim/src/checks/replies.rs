@@ -54,8 +54,6 @@ impl Check for Replies {
                 } else if let Some(id) = cancelled_id(value)
                     && let Some(open) = state.open.get_mut(&id)
                 {
-                    // Unless its answer has left, nothing is said about it any more.
-                    open.waiting = open.waiting.saturating_sub(u32::from(open.live && facts.honest));
                     open.live = false;
                 }
             }

@@ -179,7 +179,7 @@ impl Check for Subscriptions {
                 require!(is_granted(&listen.granted, &told), "told although not granted: {value}");
                 listen.pending.remove(&told);
             }
-            Seen::Sent { value, .. } => {
+            Seen::Sent { transmit, value } if matches!(transmit.about, About::Reply(_)) => {
                 open.remove(&value["id"].to_string());
             }
             Seen::Did(Deed::Changed(change)) => {
