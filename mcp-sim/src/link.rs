@@ -137,7 +137,7 @@ impl Link {
                 None => 1 + prng.below(there.len() as u64) as usize,
             },
         };
-        self.injected += u64::from(piece < there.len());
+        self.injected += u64::from(self.taken == 0 && piece < there.len());
         &there[..piece.min(there.len())]
     }
 

@@ -1,18 +1,73 @@
-//! Runs simulated worlds: `cargo xtask sim`.
+//! Runs simulated worlds: what `cargo xtask sim` starts.
 
 use std::process::ExitCode;
 use std::time::Instant;
 
+use mcp_sim::{Tally, run_many, run_mutants, seed_of_environment};
+
+const USAGE: &str = "\
+Usage: mcp-sim [--runs N] [--threads N]
+       mcp-sim --mutants
+
+The base seed is in MCP_SIM_SEED, decimal or hexadecimal with 0x; 1 without it.
+";
+
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let runs = arguments.next().and_then(|runs| runs.parse().ok()).unwrap_or(100);
-    let base = arguments.next().and_then(|runs| runs.parse().ok()).unwrap_or(1);
-    let start = Instant::now();
-    let tally = mcp_sim::run_many(base, runs, 2);
-    for failure in &tally.failures {
-        println!("{failure}\n");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let base = match seed_of_environment() {
+        Ok(seed) => seed.unwrap_or(1),
+        Err(complaint) => return usage(&complaint),
+    };
+    let mut arguments = arguments.iter().map(String::as_str);
+    let (mut runs, mut threads) = (1000, 2);
+    while let Some(argument) = arguments.next() {
+        let mut number = || arguments.next().and_then(|number| number.parse().ok());
+        match (argument, argument != "--mutants") {
+            ("--mutants", _) => return mutants(base),
+            ("--runs", _) => match number() {
+                Some(number) => runs = number,
+                None => return usage("--runs needs a number"),
+            },
+            ("--threads", _) => match number() {
+                Some(number) => threads = number as usize,
+                None => return usage("--threads needs a number"),
+            },
+            (other, _) => return usage(&format!("no such option: {other}")),
+        }
     }
+    worlds(base, runs, threads)
+}
+
+fn worlds(base: u64, runs: u64, threads: usize) -> ExitCode {
+    println!("{runs} seeds from {base:#x} on, {threads} threads");
+    let start = Instant::now();
+    let Tally { seeds, worlds, counts, failures } = run_many(base, runs, threads);
     let took = start.elapsed().as_secs_f64();
-    println!("{} seeds, {} worlds, {:?}, {took:.1} s", tally.seeds, tally.worlds, tally.counts);
-    if tally.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    for failure in &failures {
+        println!("\n{failure}\n");
+    }
+    let hours = counts.nanos / 3_600_000_000_000;
+    println!(
+        "{seeds} seeds, {worlds} worlds: {hours} simulated hours, {} messages, {} faults, {} steps; {took:.1} s, {:.0} worlds/s",
+        counts.messages,
+        counts.faults,
+        counts.steps,
+        worlds as f64 / took,
+    );
+    if failures.is_empty() && seeds == runs { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn mutants(base: u64) -> ExitCode {
+    let (mut red, mut green) = (0, 0);
+    for caught in run_mutants(base) {
+        println!("{caught}");
+        *if caught.red.is_some() { &mut red } else { &mut green } += 1;
+    }
+    println!("{red} planted faults caught, {green} not");
+    if green == 0 && red > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn usage(complaint: &str) -> ExitCode {
+    eprint!("{complaint}\n\n{USAGE}");
+    ExitCode::from(2)
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::client_app::ClientApp;
 use crate::clock::Place;
+use crate::mutants::Saboteur;
 use crate::oracle;
 use crate::seen::{Deed, End, Milestone, Seen};
 use crate::server_app::ServerApp;
@@ -98,18 +99,20 @@ impl Node {
                 stage.links[from].take(piece.len());
                 continue;
             }
-            let given = match &mut stage.saboteur {
-                None => piece.clone(),
-                Some(saboteur) => saboteur.bytes(&stage.facts[self.id], &mut self.conn, &self.config, now, piece.clone()),
-            };
             let before = stage.prng.percent(3).then(|| self.conn.clone());
-            let taken = self.conn.handle_input(now, &given);
+            let (conn, facts) = (&mut self.conn, &stage.facts[self.id]);
+            let taken = match stage.saboteur.as_mut().and_then(|it| it.bytes(facts, conn, &self.config, &piece)) {
+                None => conn.handle_input(now, &piece),
+                Some(other) => {
+                    conn.handle_input(now, &other);
+                    piece.len()
+                }
+            };
             if let Some(before) = before
-                && let Some(why) = oracle::chunking_differs(before, &self.conn, now, &given)
+                && let Some(why) = oracle::chunking_differs(before, &self.conn, now, &piece)
             {
                 stage.complain(self.id, "chunking", why);
             }
-            let taken = if given == piece { taken } else { piece.len() };
             let mut lines = Vec::new();
             self.input.push(&piece[..taken], &mut lines);
             stage.links[from].take(taken);
@@ -123,6 +126,7 @@ impl Node {
             self.end_told = true;
             let end = if link.was_cut() == Some(Cut::Reset) { End::Broken } else { End::Eof };
             match end {
+                _ if stage.saboteur.as_ref().is_some_and(Saboteur::ignores_end) => {}
                 End::Eof => self.conn.handle_eof(now),
                 End::Broken => self.conn.handle_broken(now, "reset"),
             }
@@ -147,7 +151,7 @@ impl Node {
     }
 
     fn wants_input(&self, stage: &Stage) -> bool {
-        let sabotaged = stage.saboteur.as_ref().is_some_and(|saboteur| saboteur.stops_reading(&stage.facts[self.id], &self.app));
+        let sabotaged = stage.saboteur.as_ref().is_some_and(|saboteur| saboteur.stops_reading(&self.app));
         self.conn.wants_input() && !sabotaged
     }
 
@@ -156,13 +160,11 @@ impl Node {
         match job {
             Job::Timer => {
                 self.timer = None;
-                if !stage.saboteur.as_ref().is_some_and(|saboteur| saboteur.stops_clocks(&stage.facts[self.id], &self.conn)) {
-                    let now = stage.now();
-                    self.conn.handle_timeout(now);
-                    let next = self.conn.poll_timeout();
-                    let next = stage.saboteur.as_ref().map_or(next, |saboteur| saboteur.wakes(next, now));
-                    stage.see(self.id, &Seen::Woken(next));
-                }
+                let now = stage.now();
+                self.conn.handle_timeout(now);
+                let next = self.conn.poll_timeout();
+                let next = stage.saboteur.as_ref().map_or(next, |saboteur| saboteur.wakes(next, now));
+                stage.see(self.id, &Seen::Woken(next));
             }
             Job::Events => {
                 self.events_at = None;
@@ -256,7 +258,11 @@ impl Node {
     }
 
     fn arm(&mut self, stage: &mut Stage) {
-        let wanted = self.conn.poll_timeout();
+        let (facts, now) = (&stage.facts[self.id], stage.now());
+        let wanted = match &stage.saboteur {
+            None => self.conn.poll_timeout(),
+            Some(saboteur) => saboteur.arms(facts, &self.conn, now),
+        };
         if self.timer.map(|(at, _)| at) == wanted {
             return;
         }
@@ -287,10 +293,6 @@ impl Node {
 }
 
 impl Hand<'_> {
-    pub(crate) fn now(&self) -> Timestamp {
-        self.stage.now()
-    }
-
     pub(crate) fn later(&mut self, delay: Duration, job: Job) {
         self.stage.schedule.after(delay, Task::Node(self.id, job));
     }

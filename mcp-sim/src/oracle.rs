@@ -57,7 +57,7 @@ pub(crate) fn chunking_differs(mut before: Connection, after: &Connection, now: 
 
 /// Everything that a connection has to say, and when it wants to be woken.
 fn outputs(mut conn: Connection) -> Vec<String> {
-    let mut all = vec![format!("{:?} {:?}", conn.poll_timeout(), conn.stats())];
+    let mut all = vec![format!("{:?} {} {:?}", conn.poll_timeout(), conn.buffered_bytes(), conn.stats())];
     while let Some(transmit) = conn.poll_transmit() {
         all.push(String::from_utf8_lossy(&transmit.frame).into_owned());
     }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use crate::Options;
-use crate::checks::Complaint;
+use crate::checks::{self, Complaint};
+use crate::mutants::{MUTANTS, Mutant};
 use crate::seen::Hash;
 use crate::stage::{Counts, Traced};
 use crate::workload::{self, Item};
@@ -113,11 +114,58 @@ fn same(
         return Ok(());
     }
     let why = format!("{why}: {one:x} and {other:x}; {:?}", second.complaint);
-    let complaint = Complaint { check: "repeats", source: "16, and determinism", pair: 0, side: crate::Side::Client, why };
+    let complaint = Complaint { check: "repeats", source: checks::source_of("repeats"), pair: 0, side: crate::Side::Client, why };
     let trace = world::run(options, items, Manner { traced: Traced::Yes, ..Manner::PLAIN }).trace;
     let shown: Vec<(usize, Item)> = items.iter().cloned().enumerate().collect();
     let (options, of) = (Options::clone(options), items.len());
     Err(Box::new(Failure { seed: options.seed, complaint, options, of, items: shown, step: second.counts.steps, trace }))
+}
+
+/// What came of a planted fault.
+#[derive(Clone, Debug)]
+pub struct Caught {
+    /// What was planted, and what it is about.
+    pub planted: &'static str,
+    /// The invariant or pain that it is about.
+    pub about: &'static str,
+    /// The check that had to turn red.
+    pub check: &'static str,
+    /// The seed where it did, after so many; `None` if it stayed green.
+    pub red: Option<(u64, u64)>,
+}
+
+/// After so many worlds a check that is still green counts as one that cannot fail.
+const PATIENCE: u64 = 4000;
+
+/// Plants every fault that is known, and looks whether its check turns red. Seeds from `base` on are tried.
+pub fn run_mutants(base: u64) -> impl Iterator<Item = Caught> {
+    MUTANTS.iter().map(move |(mutant, planted, about, check)| {
+        let is_red = |number: &u64| turns_red(*mutant, base.wrapping_add(*number), check);
+        let red = (0..PATIENCE).find(is_red).map(|number| (base.wrapping_add(number), number + 1));
+        Caught { planted, about, check, red }
+    })
+}
+
+fn turns_red(mutant: Mutant, seed: u64, check: &str) -> bool {
+    let options = Arc::new(Options::draw(seed));
+    let items: Arc<[Item]> = workload::draw(&options).into();
+    let manner = Manner { mutant: Some(mutant), ..Manner::PLAIN };
+    let first = world::run(&options, &items, manner);
+    if check != "repeats" {
+        return first.complaint.is_some_and(|complaint| complaint.check == check);
+    }
+    let replaced = mutant == Mutant::ForgetfulClone;
+    world::run(&options, &items, Manner { replaced, ..manner }).hash != first.hash
+}
+
+impl fmt::Display for Caught {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { planted, about, check, red } = self;
+        match red {
+            Some((seed, tries)) => write!(f, "red    {check:<18} {planted} ({about}); seed {seed:#x}, world {tries}"),
+            None => write!(f, "GREEN  {check:<18} {planted} ({about}); it stayed green in {PATIENCE} worlds"),
+        }
+    }
 }
 
 impl Tally {

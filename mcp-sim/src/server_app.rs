@@ -37,6 +37,9 @@ struct Work {
     is_listen: bool,
 }
 
+/// How long a handler waits for the client's answer.
+const A_PERSONS_TIME: Duration = Duration::from_secs(600);
+
 impl ServerApp {
     pub(crate) fn waiting(&self) -> usize {
         self.blocked.len()
@@ -216,7 +219,7 @@ impl ServerApp {
             let Some(body) = question(method, &work.tag) else { continue };
             let mut options = CallOptions::default();
             options.within = Some(id);
-            options.deadlines = Deadlines::PERSON;
+            options.deadlines = Deadlines::Call { idle: A_PERSONS_TIME, cap: A_PERSONS_TIME };
             match hand.request(body, options) {
                 Ok(asked) => {
                     hand.did(&Deed::Asked(asked, Some(id)));

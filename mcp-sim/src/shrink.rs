@@ -28,7 +28,7 @@ pub(crate) fn failure(options: &Arc<Options>, items: &Arc<[Item]>, manner: Manne
     let outcome = outcome(options, &kept, Manner { traced: Traced::Yes, ..manner });
     let complaint = outcome.complaint.unwrap_or_else(|| crate::checks::Complaint {
         check: "repeats",
-        source: "determinism",
+        source: crate::checks::source_of("repeats"),
         pair: 0,
         side: crate::Side::Client,
         why: "it failed once and then not any more".into(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::checks::{self, Check, Complaint};
 use crate::clock::Place;
 use crate::hostile::Due;
-use crate::mutants::Saboteur;
+use crate::mutants::{Mutant, Saboteur};
 use crate::seen::{Deed, End, Facts, Hash, Milestone, Seen};
 use crate::workload::Item;
 use crate::{Link, Options, Prng, Schedule, world};
@@ -66,6 +66,8 @@ pub(crate) struct Stage {
     pub(crate) counts: Counts,
     pub(crate) complaint: Option<Complaint>,
     checks: Vec<Box<dyn Check>>,
+    /// The one check that counts, if a fault was planted for it.
+    only: Option<&'static str>,
     dues: BTreeMap<Vec<u8>, Due>,
     hash: Hash,
     trace: Option<VecDeque<String>>,
@@ -85,17 +87,17 @@ pub struct Counts {
 }
 
 /// Lines of a transcript that a failure shows.
-const SHOWN: usize = 6000;
+const SHOWN: usize = 60;
 
 impl Stage {
     pub(crate) fn new(
         options: Arc<Options>,
         items: Arc<[Item]>,
-        checks: Vec<Box<dyn Check>>,
-        saboteur: Option<Saboteur>,
+        mutant: Option<Mutant>,
         traced: Traced,
     ) -> Self {
         let seed = options.seed;
+        let only = mutant.map(Mutant::caught_by);
         Self {
             schedule: Schedule::new(seed),
             prng: Prng::of(seed, "world"),
@@ -107,11 +109,12 @@ impl Stage {
             ended: Vec::new(),
             blocked: Vec::new(),
             facts: Vec::new(),
-            saboteur,
+            saboteur: mutant.map(Saboteur::new),
             healed: false,
             counts: Counts::default(),
             complaint: None,
-            checks,
+            checks: checks::all(only),
+            only,
             hash: Hash::START,
             trace: (traced == Traced::Yes).then(VecDeque::new),
         }
@@ -156,7 +159,7 @@ impl Stage {
 
     /// Complains about what no check sees.
     pub(crate) fn complain(&mut self, node: usize, check: &'static str, why: String) {
-        if self.complaint.is_none() {
+        if self.complaint.is_none() && self.only.is_none_or(|only| only == check) {
             let Facts { pair, side, .. } = self.facts[node];
             self.complaint = Some(Complaint { check, source: checks::source_of(check), pair, side, why });
         }

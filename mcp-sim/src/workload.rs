@@ -172,7 +172,7 @@ impl Call {
 pub fn draw(options: &Options) -> Vec<Item> {
     let mut prng = Prng::of(options.seed, "workload");
     let mut items = Vec::new();
-    let count = prng.pick(&[10, 40, 120]);
+    let count = prng.pick(&[20, 80, 200]);
     let storm = prng.percent(20);
     for _ in 0..count {
         let pair = prng.below(options.pairs.len() as u64) as usize;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use mcp_proto::{ProtocolVersion, Timestamp};
 
-use crate::checks::{self, Complaint};
+use crate::checks::Complaint;
 use crate::client_app::{ClientApp, LIVELY};
 use crate::hostile::Due;
-use crate::mutants::{Mutant, Saboteur};
+use crate::mutants::Mutant;
 use crate::node::{App, Hand, Node};
 use crate::puppet::Puppet;
 use crate::seen::{Facts, Hash, Milestone};
@@ -56,8 +56,8 @@ enum Actor {
     Puppet(Puppet),
 }
 
-/// How long after the faults all that was begun must have ended: a person has an hour, and then a call its deadlines.
-const SETTLING: Duration = Duration::from_secs(3 * 3600);
+/// How long after the faults all that was begun must have ended: nobody answers, and a handler waits for that, one after the other.
+const SETTLING: Duration = Duration::from_secs(24 * 3600);
 /// How long undisturbed work may take.
 const UNDISTURBED_FOR: Duration = Duration::from_secs(30);
 /// What every pair does once nothing disturbs it.
@@ -77,9 +77,7 @@ pub(crate) fn run(options: &Arc<Options>, items: &Arc<[Item]>, manner: Manner) -
 
 impl World {
     fn new(options: &Arc<Options>, items: &Arc<[Item]>, manner: Manner) -> Self {
-        let saboteur = manner.mutant.map(|mutant| Saboteur::new(mutant, options.seed));
-        let checks = checks::all(manner.mutant.map(Mutant::caught_by));
-        let mut stage = Stage::new(Arc::clone(options), Arc::clone(items), checks, saboteur, manner.traced);
+        let mut stage = Stage::new(Arc::clone(options), Arc::clone(items), manner.mutant, manner.traced);
         for (number, item) in items.iter().enumerate() {
             stage.schedule.at(Timestamp::EPOCH + item.at, Task::Item(number));
         }
@@ -105,8 +103,7 @@ impl World {
             let Some(task) = self.stage.schedule.next() else { break };
             self.stage.counts.steps += 1;
             if self.stage.counts.steps > MOST_STEPS {
-                let now = self.stage.now();
-                self.stage.complain(0, "livelock", format!("at {now} it does not come to rest: {task:?}"));
+                self.stage.complain(0, "livelock", format!("it does not come to rest: {task:?}"));
             }
             if let Some(prng) = &mut self.replacing
                 && prng.percent(10)
@@ -115,7 +112,11 @@ impl World {
                     self.actors.get_mut(at)
                 }
             {
-                node.replace(prng, self.stage.now());
+                let now = self.stage.now();
+                node.replace(prng, now);
+                if let Some(saboteur) = &self.stage.saboteur {
+                    saboteur.forgets(&mut node.conn);
+                }
             }
             self.perform(task);
         }
@@ -293,9 +294,11 @@ impl World {
             self.stage.links[link].heal(now);
             self.stage.arrange(link);
         }
-        for actor in &mut self.actors {
-            if let Actor::Puppet(puppet) = actor {
-                puppet.leave(&mut self.stage);
+        for node in 0..self.actors.len() {
+            match &mut self.actors[node] {
+                Actor::Puppet(puppet) => puppet.leave(&mut self.stage),
+                // Whoever has as many open as it may must not wait for ever.
+                Actor::Ours(_) => self.client(node, ClientApp::stop_listening),
             }
         }
     }
@@ -314,7 +317,6 @@ impl World {
                 self.begin_pair(pair, Fresh::Yes);
             }
             let client = self.current[pair];
-            self.client(client, ClientApp::stop_listening);
             self.client(client, |app, hand| app.listen(hand, None));
             for (number, plan) in UNDISTURBED.into_iter().enumerate() {
                 let tag = format!("p{pair}{LIVELY}{number}");

@@ -52,8 +52,11 @@ impl Output {
         self.bytes > self.limit
     }
 
+    /// Whether even an answer was one too many. The newest message does not count: it may be as large as a frame, and a peer
+    /// that reads well may have left a little before it.
     pub(super) fn is_twice_full(&self) -> bool {
-        self.bytes > self.limit.saturating_mul(2) && self.frames.len() > 1
+        let newest = self.frames.back().map_or(0, |transmit| transmit.frame.len() + 1);
+        self.bytes - newest > self.limit.saturating_mul(2)
     }
 
     /// Whether so much has drained that refused senders may try again.

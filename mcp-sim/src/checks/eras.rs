@@ -1,8 +1,9 @@
 //! Checks of invariant 4: what each era allows.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use mcp_proto::{Era, Event};
+use mcp_proto::{Era, Event, Timestamp};
 use serde_json::Value;
 
 use super::replies::{cancelled_id, request_id};
@@ -55,6 +56,41 @@ impl Check for Handshake {
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// A client's handshake ends, one way or the other.
+#[derive(Default)]
+pub(crate) struct HandshakeInTime(PerNode<Option<Shaking>>);
+
+enum Shaking {
+    Since(Timestamp),
+    Done,
+}
+
+/// A probe, `initialize`, another probe, and an application that takes its time.
+const LONGEST: Duration = Duration::from_secs(5 + 30 + 30 + 10);
+
+impl Check for HandshakeInTime {
+    fn name(&self) -> &'static str {
+        "handshake in time"
+    }
+
+    fn see(&mut self, facts: &Facts, seen: &Seen<'_>) -> Result<(), String> {
+        if facts.side == Side::Server {
+            return Ok(());
+        }
+        let shaking = self.0.at(facts);
+        match (&*shaking, seen) {
+            (_, Seen::Told(Event::Ready { .. } | Event::Closed { .. })) => *shaking = Some(Shaking::Done),
+            (None, _) => *shaking = Some(Shaking::Since(facts.now)),
+            (Some(Shaking::Since(since)), _) => {
+                let took = facts.now.saturating_since(*since);
+                require!(took <= LONGEST, "neither ready nor closed after {took:?}");
+            }
+            (Some(Shaking::Done), _) => {}
         }
         Ok(())
     }

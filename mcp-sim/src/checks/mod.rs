@@ -56,7 +56,7 @@ impl fmt::Display for Complaint {
 
 /// Every check, and the rule that it watches over. The numbers are the invariants of the design, `pain` the recurring faults of
 /// other SDKs.
-pub const RULES: [(&str, &str); 28] = [
+pub const RULES: [(&str, &str); 30] = [
     ("one response", "1: each call gets exactly one response, none after the end"),
     ("closed last", "1: the end is told once, as the last event"),
     ("one answer", "1: each request is answered at most once, and not after it was cancelled (pain 10)"),
@@ -67,6 +67,7 @@ pub const RULES: [(&str, &str); 28] = [
     ("frames", "3: every frame is one valid message on one line, within its limit (basic, Messages; pain 30)"),
     ("recoverable", "3: whatever has a readable id is answered with it, and nothing else is (JSON-RPC 2.0; pain 19, 28)"),
     ("handshake", "4: before the handshake only what the specification allows (basic/lifecycle)"),
+    ("handshake in time", "4: a handshake ends, one way or the other (pain 14)"),
     ("modern", "4: no requests by servers, required _meta, a resultType (2026-07-28: basic)"),
     ("one handshake", "4: a connection has one handshake (basic/lifecycle; pain 26)"),
     ("eager requests", "4: requests after the initialize result are served (pain 18)"),
@@ -84,6 +85,7 @@ pub const RULES: [(&str, &str); 28] = [
     ("liveness", "12: without faults every call succeeds (pain 8, 14)"),
     ("reasons", "every end has its cause (pain 9)"),
     ("good peers", "a peer that keeps the rules is accused of nothing (pain 6)"),
+    ("repeats", "16, and determinism: a seed gives one run, also when connections are replaced by their clones"),
     ("answers", "13: everybody gets the answer to his own question (pain 2)"),
 ];
 
@@ -94,7 +96,7 @@ pub(crate) fn source_of(check: &str) -> &'static str {
 
 /// All checks, or the one of this name.
 pub(crate) fn all(only: Option<&str>) -> Vec<Box<dyn Check>> {
-    let checks: [Box<dyn Check>; 23] = [
+    let checks: [Box<dyn Check>; 26] = [
         Box::<handles::OneResponse>::default(),
         Box::<handles::ClosedLast>::default(),
         Box::<handles::OneAnswer>::default(),
@@ -118,10 +120,11 @@ pub(crate) fn all(only: Option<&str>) -> Vec<Box<dyn Check>> {
         Box::<ends::Settled>::default(),
         Box::<ends::Reasons>::default(),
         Box::<answers::Answers>::default(),
+        Box::<eras::HandshakeInTime>::default(),
+        Box::<ends::GoodPeers>::default(),
+        Box::<bounds::Quiet>::default(),
     ];
     let mut checks = Vec::from(checks);
-    checks.push(Box::<ends::GoodPeers>::default());
-    checks.push(Box::<bounds::Quiet>::default());
     checks.retain(|check| only.is_none_or(|only| only == check.name()));
     checks
 }

@@ -308,7 +308,7 @@ fn output_at_twice_its_limit_closes() {
     for (sent, id) in ids.into_iter().enumerate() {
         server.respond(id, &json!({"text": "x".repeat(900)})).unwrap();
         if let Some(reason) = server.closed_by() {
-            assert_eq!((sent, reason), (8, CloseReason::NotReading), "the ninth passes twice the limit");
+            assert_eq!((sent, reason), (9, CloseReason::NotReading), "the ninth has passed twice the limit");
             break;
         }
     }
