@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use mcp_proto::model::{ListenParams, SubscriptionFilter};
 use mcp_proto::{
-    Body, CallOptions, Deadlines, Era, Event, InboundId, Message, OutboundId, ProtocolVersion, RequestError, Wanted, Why,
+    Body, CallOptions, Deadlines, Era, Event, InboundId, Message, OutboundId, ProtocolVersion, RequestError, Wanted,
+    Why,
 };
 use serde_json::{Value, json};
 
@@ -136,7 +137,9 @@ impl ClientApp {
                         let params = serde_json::to_value(ListenParams::new(filter)).unwrap_or_default();
                         self.send(hand, "subscriptions/listen", &params, options)
                     }
-                    (false, None) => self.send(hand, "resources/subscribe", &json!({ "uri": "sim://1" }), CallOptions::default()),
+                    (false, None) => {
+                        self.send(hand, "resources/subscribe", &json!({ "uri": "sim://1" }), CallOptions::default())
+                    }
                     (false, Some(_)) => {
                         self.send(hand, "resources/unsubscribe", &json!({ "uri": "sim://1" }), CallOptions::default())
                     }
@@ -220,7 +223,8 @@ impl ClientApp {
             Event::Writable => self.retry(hand),
             Event::Request { id, message, .. } => {
                 let params: Value = message.params().decode().unwrap_or_default();
-                let within = params["message"].as_str().and_then(|tag| self.calls.values().find(|call| call.tag == tag));
+                let within =
+                    params["message"].as_str().and_then(|tag| self.calls.values().find(|call| call.tag == tag));
                 let answers = within.map_or(Some(Duration::from_millis(10)), |call| call.answers);
                 self.requests.insert(id, message);
                 if let Some(after) = answers {

@@ -49,7 +49,8 @@ impl Faults {
     /// Faults drawn from a seed: each kind is there in some draws and not in others.
     #[must_use]
     pub fn draw(prng: &mut Prng) -> Self {
-        let pieces = [Pieces::Whole, Pieces::Merged, Pieces::Small(7), Pieces::Small(300), Pieces::Single, Pieces::SplitUtf8];
+        let pieces =
+            [Pieces::Whole, Pieces::Merged, Pieces::Small(7), Pieces::Small(300), Pieces::Single, Pieces::SplitUtf8];
         let latency = prng.pick(&[(0, 0), (0, 5), (1, 80), (50, 2000)]);
         let (stalls, stall) = prng.pick(&[(0, 0), (0, 0), (2, 3_000), (5, 20_000), (1, 90_000)]);
         let millis = Duration::from_millis;

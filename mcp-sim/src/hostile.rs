@@ -49,7 +49,9 @@ impl Line {
             1 => Self::broken(&own, format!(r#"{{"jsonrpc":"2.0","id":{own},"method":"ping","method":"tools/call"}}"#)),
             2 => Self::broken(&own, format!(r#"{{"jsonrpc":"1.0","id":{own},"method":"tools/list"}}"#)),
             3 => Self::broken(&own, format!(r#"{{"jsonrpc":"2.0","id":{own},"method":"tools/list","params":[1]}}"#)),
-            4 => Self::broken(&own, format!(r#"{{"jsonrpc":"2.0","id":{own},"method":"tools/list","params":{{"a":}}}}"#)),
+            4 => {
+                Self::broken(&own, format!(r#"{{"jsonrpc":"2.0","id":{own},"method":"tools/list","params":{{"a":}}}}"#))
+            }
             5 => {
                 let deep = "[".repeat(200) + &"]".repeat(200);
                 Self::broken(&own, format!(r#"{{"jsonrpc":"2.0","id":{own},"method":"x","params":{{"a":{deep}}}}}"#))
@@ -66,7 +68,9 @@ impl Line {
             }
             8 => Self::silent(r#"{"jsonrpc":"2.0","id":123456789,"result":{},"error":{}}"#),
             9 => Self::silent(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":{}}}"#),
-            10 => Self::silent(r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":1}}"#),
+            10 => Self::silent(
+                r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":1}}"#,
+            ),
             _ => Self { text: random_bytes(prng), due: Due::Anything },
         }
     }
@@ -82,7 +86,9 @@ impl Line {
     /// A message that is well formed and comes at a bad time, with an id that may be somebody else's.
     fn meddling(prng: &mut Prng, to: Side, id: &str) -> Vec<u8> {
         let text = match (prng.below(14), to) {
-            (0..=2, _) => format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#),
+            (0..=2, _) => {
+                format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#)
+            }
             (3, _) => format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#),
             (4..=5, Side::Server) => format!(
                 r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"t","arguments":{}}}}}"#,
@@ -97,7 +103,10 @@ impl Line {
                     "io.modelcontextprotocol/protocolVersion": prng.weighted("2026-07-28", &[(4, "2026-07-28"), (1, "2030-01-01")]),
                     "io.modelcontextprotocol/clientCapabilities": {},
                 });
-                let method = prng.weighted("tools/call", &[(2, "tools/call"), (1, "server/discover"), (1, "subscriptions/listen"), (1, "ping")]);
+                let method = prng.weighted(
+                    "tools/call",
+                    &[(2, "tools/call"), (1, "server/discover"), (1, "subscriptions/listen"), (1, "ping")],
+                );
                 format!(
                     r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"name":"t","notifications":{{"toolsListChanged":true}},"_meta":{meta}}}}}"#
                 )
@@ -125,7 +134,7 @@ fn random_bytes(prng: &mut Prng) -> Vec<u8> {
 
 /// How a hostile peer answers what it is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Style {
+pub(crate) enum Style {
     /// As one should.
     #[default]
     Proper,

@@ -237,7 +237,13 @@ mod tests {
     #[test]
     fn a_cut_ends_it_where_it_says() {
         let now = Timestamp::EPOCH;
-        for (cut, left) in [(Cut::Closed, 10), (Cut::Truncated(7), 7), (Cut::Truncated(5), 5), (Cut::Truncated(99), 10), (Cut::Reset, 0)] {
+        for (cut, left) in [
+            (Cut::Closed, 10),
+            (Cut::Truncated(7), 7),
+            (Cut::Truncated(5), 5),
+            (Cut::Truncated(99), 10),
+            (Cut::Reset, 0),
+        ] {
             let mut prng = Prng::new(1);
             let mut link = Link::new(Faults::none());
             link.send(now, b"01234", &mut prng);

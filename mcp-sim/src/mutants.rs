@@ -1,8 +1,8 @@
 //! Faults planted on purpose, each with the check that must catch it: a check that cannot fail is worthless.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mcp_proto::{
     About, ClientConfig, Connection, Era, ErrorCode, ErrorObject, Event, InboundId, Limits, RequestError, ServerConfig,
@@ -72,7 +72,12 @@ pub(crate) const MUTANTS: [(Mutant, &str, &str, &str); 38] = [
     (Mutant::NoRefusals, "what cannot be read is not answered", "invariant 3, pain 19", "recoverable"),
     (Mutant::LenientParser, "of a doubled member the last counts", "invariant 3, pain 28", "recoverable"),
     (Mutant::EarlyCall, "a client asks before the handshake", "invariant 4", "handshake"),
-    (Mutant::EndlessProbe, "a client waits for the answer to its probe for ever", "invariant 4, pain 14", "handshake in time"),
+    (
+        Mutant::EndlessProbe,
+        "a client waits for the answer to its probe for ever",
+        "invariant 4, pain 14",
+        "handshake in time",
+    ),
     (Mutant::BareRequest, "modern requests without `_meta`", "invariant 4", "modern"),
     (Mutant::NoResultType, "modern results without `resultType`", "invariant 4", "modern"),
     (Mutant::SecondHandshake, "a second initialize begins the session anew", "invariant 4, pain 26", "one handshake"),
@@ -108,9 +113,8 @@ impl Mutant {
     /// What it changes at the start.
     pub(crate) fn configure(self, client: &mut ClientConfig, server: &mut ServerConfig) {
         if self == Self::NoLimits {
-            for limits in [&mut client.limits, &mut server.limits] {
-                let Limits { output, events, .. } = limits;
-                (*output, *events) = (*output * 1000, *events * 1000);
+            for Limits { frame, output, events, .. } in [&mut client.limits, &mut server.limits] {
+                (*frame, *output, *events) = (*frame * 1000, *output * 1000, *events * 1000);
             }
         }
     }
@@ -185,10 +189,14 @@ impl Saboteur {
                 return vec![(node, early), (node, transmit)];
             }
             Mutant::BareRequest if is_request && facts.side == Side::Client => {
-                edit(&mut transmit, |value| drop(value["params"].as_object_mut().and_then(|params| params.remove("_meta"))));
+                edit(&mut transmit, |value| {
+                    drop(value["params"].as_object_mut().and_then(|params| params.remove("_meta")));
+                });
             }
             Mutant::NoResultType => {
-                edit(&mut transmit, |value| drop(value["result"].as_object_mut().and_then(|result| result.remove("resultType"))));
+                edit(&mut transmit, |value| {
+                    drop(value["result"].as_object_mut().and_then(|result| result.remove("resultType")));
+                });
             }
             Mutant::RepeatedProgress if is("notifications/progress") => {
                 return vec![(node, transmit.clone()), (node, transmit)];
@@ -204,7 +212,9 @@ impl Saboteur {
             Mutant::UnwantedLogs if is_reply && facts.side == Side::Server => {
                 let mut log = transmit.clone();
                 let params = json!({ "level": "debug", "data": "said" });
-                edit(&mut log, |value| *value = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": params }));
+                edit(&mut log, |value| {
+                    *value = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": params });
+                });
                 return vec![(node, log), (node, transmit)];
             }
             Mutant::NoAcknowledgement if is("notifications/subscriptions/acknowledged") => return Vec::new(),
@@ -217,7 +227,9 @@ impl Saboteur {
                 });
             }
             Mutant::CrossedAnswers if is_reply => return self.cross(node, &value, transmit),
-            Mutant::Chance if is_reply && CHANCE.fetch_add(1, Ordering::Relaxed).is_multiple_of(7) => return Vec::new(),
+            Mutant::Chance if is_reply && CHANCE.fetch_add(1, Ordering::Relaxed).is_multiple_of(7) => {
+                return Vec::new();
+            }
             _ => {}
         }
         vec![(node, transmit)]
@@ -249,7 +261,10 @@ impl Saboteur {
             | (Mutant::DoubledCancel, Event::Cancelled { .. })
             | (Mutant::DoubledRequest, Event::Request { .. }) => true,
             (Mutant::LostWritable, Event::Writable) => return Vec::new(),
-            (Mutant::OneFailsAll, Event::Response { result: Err(RequestError::Rpc(_)), .. } | Event::Misbehaved { .. }) => {
+            (
+                Mutant::OneFailsAll,
+                Event::Response { result: Err(RequestError::Rpc(_)), .. } | Event::Misbehaved { .. },
+            ) => {
                 conn.handle_broken(facts.now, "an error");
                 false
             }
@@ -319,7 +334,8 @@ impl Saboteur {
             Mutant::IdTakenTwice | Mutant::LenientParser | Mutant::UnheardProgress if whole => {
                 let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
                 let lines: Vec<Vec<u8>> = lines.map(|line| self.line(facts, line)).collect();
-                let lines: Vec<u8> = lines.iter().filter(|line| !line.is_empty()).flat_map(|line| [line, &b"\n"[..]].concat()).collect();
+                let lines: Vec<u8> =
+                    lines.iter().filter(|line| !line.is_empty()).flat_map(|line| [line, &b"\n"[..]].concat()).collect();
                 (lines != bytes).then_some(lines)
             }
             _ => None,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_proto::model::{Progress, SubscriptionFilter};
 use mcp_proto::{
     Body, CallOptions, Change, ClientConfig, Connection, ErrorObject, InboundId, InputRequired, OutboundId,
     RespondError, ResultKind, Scope, SendError, ServerConfig, Start, Timestamp,
 };
-use mcp_proto::model::{Progress, SubscriptionFilter};
 use serde_json::Value;
 
 use crate::client_app::ClientApp;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use mcp_proto::model::{
-    ClientCapabilities, ElicitationCapability, Implementation, PromptsCapability, ResourcesCapability,
-    RootsCapability, SamplingCapability, ServerCapabilities, Supported, ToolsCapability,
+    ClientCapabilities, ElicitationCapability, Implementation, PromptsCapability, ResourcesCapability, RootsCapability,
+    SamplingCapability, ServerCapabilities, Supported, ToolsCapability,
 };
 use mcp_proto::{ClientConfig, Limits, ProtocolVersion, ServerConfig};
 

@@ -7,7 +7,7 @@ use crate::workload::{Plan, TEXT};
 
 /// What a handler answers to a request with this tag.
 #[must_use]
-pub fn result(tag: &str, plan: Plan) -> Value {
+pub(crate) fn result(tag: &str, plan: Plan) -> Value {
     let pad = if let Plan::Big(size) = plan { "é".repeat(size / 2) } else { String::new() };
     json!({ "content": [], "structuredContent": { "tag": tag, "text": TEXT, "pad": pad } })
 }
@@ -44,7 +44,12 @@ impl Lines {
 }
 
 /// Takes the same bytes again, one at a time: what differs from taking them at once, if anything does.
-pub(crate) fn chunking_differs(mut before: Connection, after: &Connection, now: Timestamp, bytes: &[u8]) -> Option<String> {
+pub(crate) fn chunking_differs(
+    mut before: Connection,
+    after: &Connection,
+    now: Timestamp,
+    bytes: &[u8],
+) -> Option<String> {
     for byte in bytes {
         if before.handle_input(now, std::slice::from_ref(byte)) == 0 {
             break;

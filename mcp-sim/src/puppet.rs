@@ -63,7 +63,8 @@ impl Puppet {
         }
         for _ in 0..times {
             let id = self.fresh_id();
-            let mut params = json!({ "name": "t", "uri": "sim://1", "arguments": call.plan.arguments(tag), "_meta": {} });
+            let mut params =
+                json!({ "name": "t", "uri": "sim://1", "arguments": call.plan.arguments(tag), "_meta": {} });
             if call.progress {
                 params["_meta"]["progressToken"] = id.into();
             }

@@ -94,7 +94,7 @@ fn run_seed(seed: u64, tally: &mut Tally) -> Result<(), Box<Failure>> {
     }
     let again = world::run(&options, &items, Manner::PLAIN);
     same(&options, &items, &first, &again, "the same seed gave two different runs")?;
-    if seed % 8 == 0 {
+    if seed.is_multiple_of(8) {
         tally.worlds += 1;
         let replaced = world::run(&options, &items, Manner { replaced: true, ..Manner::PLAIN });
         same(&options, &items, &first, &replaced, "a connection replaced by its clone went on otherwise")?;
@@ -114,11 +114,20 @@ fn same(
         return Ok(());
     }
     let why = format!("{why}: {one:x} and {other:x}; {:?}", second.complaint);
-    let complaint = Complaint { check: "repeats", source: checks::source_of("repeats"), pair: 0, side: crate::Side::Client, why };
+    let complaint =
+        Complaint { check: "repeats", source: checks::source_of("repeats"), pair: 0, side: crate::Side::Client, why };
     let trace = world::run(options, items, Manner { traced: Traced::Yes, ..Manner::PLAIN }).trace;
     let shown: Vec<(usize, Item)> = items.iter().cloned().enumerate().collect();
     let (options, of) = (Options::clone(options), items.len());
-    Err(Box::new(Failure { seed: options.seed, complaint, options, of, items: shown, step: second.counts.steps, trace }))
+    Err(Box::new(Failure {
+        seed: options.seed,
+        complaint,
+        options,
+        of,
+        items: shown,
+        step: second.counts.steps,
+        trace,
+    }))
 }
 
 /// What came of a planted fault.

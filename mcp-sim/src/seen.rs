@@ -13,8 +13,8 @@ use crate::{Cast, Side};
 
 /// One thing that was seen at one node.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Seen<'a> {
+
+pub(crate) enum Seen<'a> {
     /// The connection took a whole line, cut by our own naive splitter. `value` is what `serde_json` makes of it.
     Took {
         /// Without its end.
@@ -47,7 +47,7 @@ pub enum Seen<'a> {
 
 /// How an input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// The peer closed it.
     Eof,
     /// The transport failed.
@@ -56,8 +56,8 @@ pub enum End {
 
 /// What an application did, and what came of it at once.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Deed {
+#[allow(dead_code, reason = "what no check reads is shown in the transcript all the same")]
+pub(crate) enum Deed {
     /// A client asked for something.
     Called(OutboundId, String, Call),
     /// A client began to listen.
@@ -88,7 +88,7 @@ pub enum Deed {
 
 /// How far a world has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Milestone {
+pub(crate) enum Milestone {
     /// From now on there are no faults.
     Healed,
     /// All work of the phase with faults must have ended.
@@ -103,8 +103,8 @@ pub enum Milestone {
 
 /// What a check may know about the node where something was seen.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Facts {
+
+pub(crate) struct Facts {
     /// The node.
     pub node: usize,
     /// The pair that it belongs to.

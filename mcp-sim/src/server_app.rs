@@ -135,7 +135,8 @@ impl ServerApp {
         let is_listen = message.method() == "subscriptions/listen";
         let (tag, plan) = planned.unwrap_or_else(|| (String::new(), Plan::Echo));
         // What was answered before travels with the request.
-        let done = params["requestState"].as_str().and_then(|state| state.rsplit_once('#')?.1.parse().ok()).unwrap_or(0);
+        let done =
+            params["requestState"].as_str().and_then(|state| state.rsplit_once('#')?.1.parse().ok()).unwrap_or(0);
         let delay = match plan {
             Plan::Slow(millis) => Some(millis),
             Plan::Silent if !hand.stage.healed => None,
@@ -250,7 +251,7 @@ impl ServerApp {
 }
 
 fn log(hand: &mut Hand<'_>, scope: Scope) {
-    let level = LoggingLevel::ALL[hand.stage.prng.below(LoggingLevel::ALL.len() as u64) as usize].clone();
+    let level = LoggingLevel::ALL[hand.stage.prng.below(LoggingLevel::ALL.len() as u64) as usize];
     if let Ok(body) = Body::log(&LogParams::new(level, json!("said"))) {
         // What finds no room is dropped.
         let _ = hand.notify(body, scope);

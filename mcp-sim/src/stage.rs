@@ -90,12 +90,7 @@ pub struct Counts {
 const SHOWN: usize = 60;
 
 impl Stage {
-    pub(crate) fn new(
-        options: Arc<Options>,
-        items: Arc<[Item]>,
-        mutant: Option<Mutant>,
-        traced: Traced,
-    ) -> Self {
+    pub(crate) fn new(options: Arc<Options>, items: Arc<[Item]>, mutant: Option<Mutant>, traced: Traced) -> Self {
         let seed = options.seed;
         let only = mutant.map(Mutant::caught_by);
         Self {

@@ -132,7 +132,7 @@ impl Plan {
 }
 
 /// In every request and answer: what careless writers and readers of lines trip over.
-pub const TEXT: &str = "ä\u{2028}\u{85}\r\n\t\u{1F600}\"\\";
+pub(crate) const TEXT: &str = "ä\u{2028}\u{85}\r\n\t\u{1F600}\"\\";
 
 impl Call {
     /// An ordinary call, as it must succeed when nothing is wrong.
@@ -157,7 +157,9 @@ impl Call {
             _ => Plan::HoldBack(prng.within(1..=3)),
         };
         let method = match plan {
-            Plan::Ask(_) | Plan::HoldBack(_) => prng.weighted("tools/call", &[(4, "tools/call"), (1, "prompts/get"), (1, "resources/read")]),
+            Plan::Ask(_) | Plan::HoldBack(_) => {
+                prng.weighted("tools/call", &[(4, "tools/call"), (1, "prompts/get"), (1, "resources/read")])
+            }
             _ => prng.weighted("tools/call", &[(8, "tools/call"), (1, "prompts/get"), (1, "vendor/x"), (1, "ping")]),
         };
         let (idle, cap) = prng.pick(&[(60_000, 600_000), (60_000, 600_000), (1_000, 3_000), (100, 5_000), (0, 0)]);
@@ -169,7 +171,7 @@ impl Call {
 
 /// The work of a world, in the order in which it happens.
 #[must_use]
-pub fn draw(options: &Options) -> Vec<Item> {
+pub(crate) fn draw(options: &Options) -> Vec<Item> {
     let mut prng = Prng::of(options.seed, "workload");
     let mut items = Vec::new();
     let count = prng.pick(&[20, 80, 200]);

@@ -125,7 +125,11 @@ impl World {
                 if let Actor::Ours(node) = actor {
                     node.milestone(&mut self.stage, Milestone::Quiet);
                     if !node.is_over() {
-                        self.stage.complain(node.id(), "quiet", "the world is silent, and this connection is not over".into());
+                        self.stage.complain(
+                            node.id(),
+                            "quiet",
+                            "the world is silent, and this connection is not over".into(),
+                        );
                     }
                 }
             }
@@ -354,11 +358,19 @@ impl World {
     }
 
     fn client(&mut self, node: usize, act: impl FnOnce(&mut ClientApp, &mut Hand<'_>)) {
-        self.hand(node, |app, hand| if let App::Client(app) = app { act(app, hand) });
+        self.hand(node, |app, hand| {
+            if let App::Client(app) = app {
+                act(app, hand);
+            }
+        });
     }
 
     fn server(&mut self, node: usize, act: impl FnOnce(&mut ServerApp, &mut Hand<'_>)) {
-        self.hand(node, |app, hand| if let App::Server(app) = app { act(app, hand) });
+        self.hand(node, |app, hand| {
+            if let App::Server(app) = app {
+                act(app, hand);
+            }
+        });
     }
 }
 

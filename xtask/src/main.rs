@@ -15,6 +15,7 @@ mod miri;
 mod purity;
 mod report;
 mod samples;
+mod sim;
 mod toolchain;
 mod workspace;
 
@@ -34,13 +35,15 @@ Commands:
   fuzz [--seconds N] [TARGET...]
                    looks for inputs that break something, on nightly Rust: N seconds (60) for each target, or for these
   miri             the tests of what handles bytes and queues, interpreted by Miri on nightly Rust
+  sim [--runs N]   simulated worlds, from the seed MCP_SIM_SEED on (without it, the commit's); 1000 if no number is given
+  sim --mutants    plants a fault for each check of these worlds, and shows that it turns red
   samples          prints what we send, of every method in every revision, as one JSON object per line
 
 It needs Rust with rustup, Python 3 with venv, and Node with npm. It installs the rest itself.
 ";
 
 /// Every step of `cargo xtask test`, in order: cheap and telling first.
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     Step { name: "fmt", run: compile::fmt },
     Step { name: "layout", run: layout::step },
     Step { name: "manifest", run: manifest::step },
@@ -49,6 +52,7 @@ const STEPS: [Step; 15] = [
     Step { name: "docs", run: compile::docs },
     Step { name: "tests", run: compile::tests },
     Step { name: "corpus", run: fuzz::corpus },
+    Step { name: "sim", run: sim::step },
     Step { name: "serde-features", run: compile::serde_features },
     Step { name: "bare-features", run: compile::bare_features },
     Step { name: "msrv", run: compile::msrv },
@@ -68,6 +72,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if arguments == ["samples"] {
         return samples::print();
+    }
+    if let [command, rest @ ..] = &arguments[..]
+        && command == "sim"
+    {
+        return sim::command(rest);
     }
     let task = match select(&arguments) {
         Ok(task) => task,

@@ -70,7 +70,12 @@ impl Check for Quiet {
             Seen::Stepped(conn) => (rest.held, rest.waits) = (conn.buffered_bytes(), conn.poll_timeout().is_some()),
             Seen::Reached(Milestone::Quiet) => {
                 require!(rest.closed, "the world is silent, and this connection was never closed");
-                require!(rest.held == 0 && !rest.waits, "at the end it holds {} bytes; waits: {}", rest.held, rest.waits);
+                require!(
+                    rest.held == 0 && !rest.waits,
+                    "at the end it holds {} bytes; waits: {}",
+                    rest.held,
+                    rest.waits
+                );
             }
             _ => {}
         }

@@ -53,7 +53,8 @@ impl Check for Deadlines {
         match seen {
             Seen::Did(Deed::Called(id, _, Call { deadlines, .. })) => {
                 let stood = Duration::ZERO;
-                let clock = Clock { started: now, heard: now, deadlines: *deadlines, progress: None, asked: None, stood };
+                let clock =
+                    Clock { started: now, heard: now, deadlines: *deadlines, progress: None, asked: None, stood };
                 clocks.calls.insert(*id, clock);
             }
             Seen::Sent { transmit, value } => {

@@ -77,10 +77,15 @@ impl Check for OneAnswer {
             Seen::Told(Event::Request { id, .. }) => {
                 live.insert(*id);
             }
-            Seen::Told(Event::Cancelled { id, .. }) => require!(live.remove(id), "{id:?} was cancelled, and is not open"),
+            Seen::Told(Event::Cancelled { id, .. }) => {
+                require!(live.remove(id), "{id:?} was cancelled, and is not open");
+            }
             Seen::Told(Event::Closed { .. }) => require!(live.is_empty(), "closed with open requests: {live:?}"),
             Seen::Did(Deed::Answered(id, Ok(()))) => require!(live.remove(id), "{id:?} was answered, and is not open"),
-            Seen::Did(Deed::Answered(id, Err(mcp_proto::RespondError::TooLarge | mcp_proto::RespondError::PeerLacks))) => {
+            Seen::Did(Deed::Answered(
+                id,
+                Err(mcp_proto::RespondError::TooLarge | mcp_proto::RespondError::PeerLacks),
+            )) => {
                 live.remove(id);
             }
             Seen::Sent { transmit, .. } => {

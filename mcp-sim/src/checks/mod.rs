@@ -15,7 +15,7 @@ use crate::Side;
 use crate::seen::{Facts, Seen};
 
 /// One thing that must hold. It sees everything, keeps what it needs, and says what is wrong.
-pub trait Check {
+pub(crate) trait Check {
     /// Its name, which a failure tells.
     fn name(&self) -> &'static str;
 
@@ -65,13 +65,19 @@ pub const RULES: [(&str, &str); 30] = [
     ("replies", "2: an answer is for a request then open, and every request gets one (pain 10, 19)"),
     ("reused ids", "2: an id in flight is not taken a second time (basic, Requests; pain 1)"),
     ("frames", "3: every frame is one valid message on one line, within its limit (basic, Messages; pain 30)"),
-    ("recoverable", "3: whatever has a readable id is answered with it, and nothing else is (JSON-RPC 2.0; pain 19, 28)"),
+    (
+        "recoverable",
+        "3: whatever has a readable id is answered with it, and nothing else is (JSON-RPC 2.0; pain 19, 28)",
+    ),
     ("handshake", "4: before the handshake only what the specification allows (basic/lifecycle)"),
     ("handshake in time", "4: a handshake ends, one way or the other (pain 14)"),
     ("modern", "4: no requests by servers, required _meta, a resultType (2026-07-28: basic)"),
     ("one handshake", "4: a connection has one handshake (basic/lifecycle; pain 26)"),
     ("eager requests", "4: requests after the initialize result are served (pain 18)"),
-    ("progress", "5: progress rises, only for open requests with a token, before the reply (basic/utilities/progress; pain 29)"),
+    (
+        "progress",
+        "5: progress rises, only for open requests with a token, before the reply (basic/utilities/progress; pain 29)",
+    ),
     ("logs", "5: logs only if asked for, from the level asked for (server/utilities/logging)"),
     ("subscriptions", "6: acknowledged first, only what was granted, nothing after the end, no change lost"),
     ("rounds", "7: a retry has a new id and the same state (2026-07-28: multi round-trip requests)"),
@@ -145,8 +151,9 @@ impl<T: Default> PerNode<T> {
 /// Fails with these words unless the condition holds.
 macro_rules! require {
     ($holds:expr, $($words:tt)+) => {
-        if !$holds {
-            return Err(format!($($words)+));
+        match $holds {
+            true => {}
+            false => return Err(format!($($words)+)),
         }
     };
 }

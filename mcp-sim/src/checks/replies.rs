@@ -6,9 +6,9 @@ use mcp_proto::{About, Event};
 use serde_json::Value;
 
 use super::{Check, PerNode, require};
+use crate::Side;
 use crate::hostile::Due;
 use crate::seen::{Deed, End, Facts, Milestone, Seen};
-use crate::Side;
 
 /// What one request, by its id on the wire, still waits for.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +60,8 @@ impl Check for Replies {
             Seen::Sent { transmit, value } if !value["method"].is_string() => {
                 let id = value["id"].to_string();
                 let is_refusal = transmit.about == About::Refusal;
-                let Some(open) = state.open.get_mut(&id).filter(|open| open.waiting > 0 || !facts.honest && is_refusal) else {
+                let Some(open) = state.open.get_mut(&id).filter(|open| open.waiting > 0 || !facts.honest && is_refusal)
+                else {
                     let nameless = value["id"].is_null();
                     let tolerated = is_refusal && (nameless || state.unreadable) && !facts.honest;
                     require!(tolerated, "an answer to nobody: {value}");

@@ -99,7 +99,7 @@ impl Check for Logs {
                     && let Ok(chosen) = serde_json::from_value::<LoggingLevel>(value["params"]["level"].clone())
                 {
                     let before = level.chosen.replace(chosen).unwrap_or(LoggingLevel::Info);
-                    let lower = level.before.take().map_or(before.clone(), |earlier| earlier.min(before));
+                    let lower = level.before.take().map_or(before, |earlier| earlier.min(before));
                     level.before = Some(lower);
                 }
             }
@@ -107,8 +107,8 @@ impl Check for Logs {
                 require!(level.initialized, "a log that nobody asked for: {value}");
                 let said = serde_json::from_value::<LoggingLevel>(value["params"]["level"].clone());
                 let said = said.map_err(|error| error.to_string())?;
-                let from = level.chosen.clone().unwrap_or(LoggingLevel::Info);
-                let from = level.before.clone().map_or(from.clone(), |before| before.min(from));
+                let from = level.chosen.unwrap_or(LoggingLevel::Info);
+                let from = level.before.map_or(from, |before| before.min(from));
                 require!(said >= from, "{said:?} is below {from:?}");
             }
             Seen::Stepped(conn) if conn.buffered_bytes() == 0 => level.before = None,
@@ -180,10 +180,11 @@ impl Check for Subscriptions {
                 listen.pending.remove(&told);
             }
             // Of a client that uses an id twice the other request may be meant.
-            Seen::Sent { transmit, value } if matches!(transmit.about, About::Reply(_)) => {
-                if facts.honest || !value["result"]["_meta"][SUBSCRIPTION].is_null() {
-                    open.remove(&value["id"].to_string());
-                }
+            Seen::Sent { transmit, value }
+                if matches!(transmit.about, About::Reply(_))
+                    && (facts.honest || !value["result"]["_meta"][SUBSCRIPTION].is_null()) =>
+            {
+                open.remove(&value["id"].to_string());
             }
             Seen::Did(Deed::Changed(change)) => {
                 let changed = told_by(change);

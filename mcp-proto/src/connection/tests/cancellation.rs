@@ -288,3 +288,17 @@ fn progress_of_a_cancelled_call_is_a_stray() {
         "params": {"progressToken": token, "progress": 1}}));
     assert_eq!(kinds(&client.events()), ["stray"]);
 }
+
+/// Found by simulation: the answer was queued with progress before it, and the cancel took back the answer alone. Nothing is said
+/// about a cancelled request any more.
+#[test]
+fn a_cancel_takes_back_a_queued_answer_and_what_was_to_be_said_before_it() {
+    let mut server = Node::server_in(V2025_06_18, |_| {});
+    server.tell(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "t", "_meta": {"progressToken": "t"}}}));
+    let (id, ..) = server.take_request();
+    server.progress(id, &Progress::new(1)).unwrap();
+    server.respond(id, &json!({})).unwrap();
+    server.tell(&cancelled(&json!(1)));
+    assert!(server.frames().is_empty());
+}

@@ -448,3 +448,16 @@ fn subscriptions_of_the_legacy_era_are_bounded() {
         }
     }
 }
+
+/// Found by simulation: an answer of more than twice `output` behind a small message looked like a peer that reads nothing. One
+/// message more than the limit is always let through.
+#[test]
+fn a_large_answer_behind_a_small_message_does_not_close() {
+    let mut server = Node::server_in(V2025_11_25, |config| config.limits.output = 4000);
+    server.tell(&call(&json!(1)));
+    let (id, ..) = server.take_request();
+    server.notify(&body("notifications/tools/list_changed", &json!({})), Scope::Connection).unwrap();
+    server.respond(id, &json!({"text": "x".repeat(9000)})).unwrap();
+    assert_eq!(server.closed_by(), None);
+    assert_eq!(server.frames().len(), 2);
+}

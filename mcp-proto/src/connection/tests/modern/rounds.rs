@@ -635,3 +635,20 @@ fn what_is_kept_between_rounds_is_bounded() {
     }
     assert_eq!(failed, 7, "three times 3000 bytes fit into 10 000");
 }
+
+/// Found by simulation: a question instead of an answer to a request that was cancelled meanwhile left its slot taken for ever.
+#[test]
+fn a_question_to_a_cancelled_request_gives_its_slot_back() {
+    let mut config = modern_server();
+    config.limits.inbound_requests = 1;
+    let mut server = Node::server(config);
+    let elicitation = json!({"elicitation": {}});
+    server.tell(&modern_with(&json!(1), "tools/call", json!({"name": "t"}), &elicitation));
+    let (id, ..) = server.take_request();
+    server.tell(&cancelled(&json!(1)));
+    assert_eq!(kinds(&server.events()), ["cancelled"]);
+    server.tell(&modern_with(&json!(2), "tools/call", json!({"name": "t"}), &elicitation));
+    assert!(server.events().is_empty(), "it waits for a place");
+    assert_eq!(server.require(id, &[("k", "elicitation/create", form())], None), Err(RespondError::Gone));
+    server.take_request();
+}
