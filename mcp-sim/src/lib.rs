@@ -48,7 +48,8 @@
 //!     let one = sim.pair(&server).await.map_err(|error| error.to_string())?;
 //!     let other = sim.pair_with(&server, ClientBuilder::default(), &Faults::none()).await.map_err(|error| error.to_string())?;
 //!     let amount = json!({ "amount": 60 });
-//!     let both = futures_lite::future::zip(one.call_tool("withdraw", &amount), other.call_tool("withdraw", &amount)).await;
+//!     let ask = |client: &mcp::Client| client.call_tool("withdraw", &amount).into_future();
+//!     let both = futures_lite::future::zip(ask(&one), ask(&other)).await;
 //!     let paid = [both.0, both.1].into_iter().flatten().filter(|result| result.joined_text() == "paid").count();
 //!     if paid <= 1 { Ok(()) } else { Err(format!("paid {paid} times, and there are {} left", balance.lock().unwrap())) }
 //! }
