@@ -61,8 +61,9 @@ impl ClientApp {
         self.succeeded
     }
 
-    /// Gives up whatever stays open by itself.
+    /// Gives up whatever stays open by itself, and would.
     pub(crate) fn stop_listening(&mut self, hand: &mut Hand<'_>) {
+        self.waiting.retain(|want| !matches!(want, Want::Listen(_)));
         for id in std::mem::take(&mut self.listens) {
             hand.give_up(id);
         }

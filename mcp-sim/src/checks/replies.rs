@@ -119,9 +119,10 @@ impl Check for ReusedIds {
                     all.remove(&id);
                 }
             }
-            // What has not been answered by now is in somebody's hands.
-            Seen::Stepped(conn) if conn.buffered_bytes() == 0 => {
-                all.values_mut().for_each(|open| open.in_work = true);
+            // While nothing is on its way out, what has not been answered is in somebody's hands.
+            Seen::Stepped(conn) => {
+                let in_work = conn.buffered_bytes() == 0;
+                all.values_mut().for_each(|open| open.in_work = in_work);
             }
             Seen::Told(Event::Closed { .. }) => all.clear(),
             _ => {}
