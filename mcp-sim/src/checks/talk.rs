@@ -56,7 +56,7 @@ impl Check for ProgressRises {
                 let id = value["id"].to_string();
                 tokens.retain(|_, (of, _)| *of != id);
             }
-            Seen::Told(Event::Progress { id, progress }) => {
+            Seen::Told(Event::Progress { id, progress, .. }) => {
                 // A request that is sent again begins anew.
                 let last = told.insert(*id, progress.progress).unwrap_or(f64::MIN);
                 require!(last < progress.progress, "told {} after {last}", progress.progress);

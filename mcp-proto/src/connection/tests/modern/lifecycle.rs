@@ -465,16 +465,3 @@ fn the_compatibility_matrix_holds() {
         }
     }
 }
-
-/// Found by simulation: a server that speaks both eras pinged before it knew that of its client. The modern era has no ping, and
-/// no requests by servers at all.
-#[test]
-fn a_server_of_both_eras_pings_nobody_before_it_knows_the_era() {
-    let mut server = Node::server(dual_server());
-    let sent = server.request(&body("ping", &json!({})), &CallOptions::default());
-    assert_eq!(sent.unwrap_err().why, crate::connection::Why::NotReady);
-    server.tell(&initialize(&json!(1), "2025-06-18"));
-    server.frames();
-    server.request(&body("ping", &json!({})), &CallOptions::default()).unwrap();
-    assert_eq!(server.methods(), ["ping"]);
-}
