@@ -53,7 +53,7 @@ async fn everybody_gets_his_own_answer(sim: Sim) -> Result<(), String> {
     for (number, client) in clients.iter().enumerate() {
         for tool in ["slow", "count", "block", "panic"] {
             let said = format!("{number} {tool} ä\u{2028}");
-            let result = client.call_tool(tool, &json!({ "text": said })).into_future().await;
+            let result = client.call_tool(tool, json!({ "text": said })).into_future().await;
             match (tool, result) {
                 ("panic", Err(_)) => {}
                 ("panic", Ok(result)) => return Err(format!("a panic gave {}", result.joined_text())),
@@ -91,7 +91,7 @@ fn a_call_that_nobody_answers_runs_out_of_time() {
         let client = sim.pair(&server).await.map_err(|error| error.to_string())?;
         let before = sim.now();
         let error =
-            client.call_tool("silent", &json!({ "text": "" })).into_future().await.err().ok_or("it answered")?;
+            client.call_tool("silent", json!({ "text": "" })).into_future().await.err().ok_or("it answered")?;
         let took = sim.now().saturating_since(before);
         if took > Duration::from_secs(61) { Err(format!("{error} after {took:?}")) } else { Ok(()) }
     };
@@ -115,7 +115,7 @@ fn what_is_not_drawn_from_the_seed_is_noticed() {
                 sim.pair_with(&server, ClientBuilder::default(), &Faults::none()).await.map_err(|it| it.to_string())?;
             let said = format!("{}", elsewhere.fetch_add(1, Ordering::Relaxed));
             client
-                .call_tool("block", &json!({ "text": said }))
+                .call_tool("block", json!({ "text": said }))
                 .into_future()
                 .await
                 .map(drop)
