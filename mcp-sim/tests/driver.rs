@@ -90,8 +90,7 @@ fn a_call_that_nobody_answers_runs_out_of_time() {
         let server = Server::new("silent", "1.0.0").tool(silent);
         let client = sim.pair(&server).await.map_err(|error| error.to_string())?;
         let before = sim.now();
-        let error =
-            client.call_tool("silent", json!({ "text": "" })).into_future().await.err().ok_or("it answered")?;
+        let error = client.call_tool("silent", json!({ "text": "" })).into_future().await.err().ok_or("it answered")?;
         let took = sim.now().saturating_since(before);
         if took > Duration::from_secs(61) { Err(format!("{error} after {took:?}")) } else { Ok(()) }
     };
