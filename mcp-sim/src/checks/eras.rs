@@ -178,7 +178,7 @@ pub(crate) struct EagerRequests(PerNode<Eager>);
 #[derive(Default)]
 struct Eager {
     initialized: bool,
-    /// Calls taken since, by id; how many.
+    /// What was taken, by id: 1 is a single call since then.
     taken: BTreeMap<String, u32>,
 }
 
@@ -193,9 +193,9 @@ impl Check for EagerRequests {
         }
         let eager = self.0.at(facts);
         match seen {
-            Seen::Took { value: Some(value), .. } if eager.initialized => {
+            Seen::Took { value: Some(value), .. } => {
                 if let Some(id) = request_id(value) {
-                    let is_call = is_legacy_call(value);
+                    let is_call = eager.initialized && is_legacy_call(value);
                     // What is no proper call, or comes twice, may be refused.
                     *eager.taken.entry(id).or_default() += if is_call { 1 } else { 10 };
                 } else if let Some(id) = cancelled_id(value) {
