@@ -163,8 +163,9 @@ async fn both_talk_back(over: &impl Opener, version: ProtocolVersion) {
 }
 
 /// Progress, questions and calls from inside of handlers and callbacks filled a queue that nobody emptied, and everybody waited.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn pain_8_handlers_and_callbacks_may_talk_back_at_any_time() {
+    // Threads to spare: even if some of them wait for each other, the bounds are kept.
     for version in [D, E] {
         both_talk_back(&Memory(1), version).await;
         both_talk_back(&Memory(64 * 1024), version).await;
