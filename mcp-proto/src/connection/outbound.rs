@@ -187,7 +187,7 @@ impl Connection {
         }
         // While the era is unknown not even a ping can be written: one of the eras has none.
         let is_unknown = match self.lifecycle.phase {
-            Phase::AwaitingInitialize => self.speaks_modern(),
+            Phase::AwaitingInitialize | Phase::Initializing => self.speaks_modern(),
             phase => phase == Phase::Probing,
         };
         let may_ping = !is_unknown && body.method() == "ping";

@@ -419,6 +419,18 @@ fn a_server_of_both_eras_does_not_ping_before_it_knows_which_one_is_spoken() {
     assert_eq!(answer(&mut server)["method"], "ping");
 }
 
+/// Found by fuzzing: a client that had asked for `initialize` pinged, and was of the modern era after all when that left.
+#[test]
+fn a_client_of_both_eras_does_not_ping_before_it_knows_which_one_is_spoken() {
+    let mut node = Node::client(dual_client());
+    let probe = answer(&mut node)["id"].clone();
+    node.tell(&error(&probe, -32601));
+    let asked = answer(&mut node);
+    assert_eq!(asked["method"], "initialize");
+    let refused = node.request(&body("ping", &json!({})), &CallOptions::default());
+    assert_eq!(refused.unwrap_err().why, crate::connection::Why::NotReady);
+}
+
 /// Found by fuzzing: an `initialize` that had not left when its time was up went to a server that was modern after all.
 #[test]
 fn an_initialize_that_has_not_left_is_not_sent_when_its_time_is_up() {
