@@ -1,5 +1,7 @@
 //! A process to be tested against: a server or a client, well-behaved or not, chosen by the first argument.
 
+mod fixture;
+
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +27,8 @@ async fn main() -> ExitCode {
         ["brisk"] => mcp_tokio::serve_stdio(server().limits(|limits| limits.drain = Duration::from_secs(1))).await,
         ["gateway"] => gateway().await,
         ["noisy"] => noisy(),
-        ["serve-on", runtime] => serve_on(runtime).await,
+        ["serve-on", runtime] => serve_on(runtime, server()).await,
+        ["fixture-on", runtime] => serve_on(runtime, fixture::server()).await,
         ["chatty"] => mcp_tokio::serve_stdio(chatty()).await,
         ["noise"] => {
             println!("Listening on nothing at all ...\n[debug] {{not json}}\n\n\u{1f980}");
@@ -177,14 +180,14 @@ fn server() -> Server {
 }
 
 /// Serves on one of the runtimes, with no other around it.
-async fn serve_on(runtime: &str) -> mcp::Result<()> {
-    let serve = match runtime {
-        "tokio" => return mcp_tokio::serve_stdio(server()).await,
-        "smol" => || smol::block_on(mcp_smol::serve_stdio(server())),
-        "async-std" => || async_std::task::block_on(mcp_asyncstd::serve_stdio(server())),
+async fn serve_on(runtime: &str, server: Server) -> mcp::Result<()> {
+    let serving = match runtime {
+        "tokio" => return mcp_tokio::serve_stdio(server).await,
+        "smol" => std::thread::spawn(|| smol::block_on(mcp_smol::serve_stdio(server))),
+        "async-std" => std::thread::spawn(|| async_std::task::block_on(mcp_asyncstd::serve_stdio(server))),
         other => panic!("no such runtime: {other}"),
     };
-    std::thread::spawn(serve).join().expect("no panic")
+    serving.join().expect("no panic")
 }
 
 fn chatty() -> Server {

@@ -8,8 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{BOUND, Raw, call, soon, until, within};
-use mcp::process::{Command, How, Shutdown, Stderr};
-use rustix::process::{Pid, Signal, kill_process};
+use mcp::process::{Command, How, Shutdown};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
@@ -17,11 +16,6 @@ const PEER: &str = env!("CARGO_BIN_EXE_peer");
 
 /// How soon a server must have noticed that its client was killed.
 const NOTICED: Duration = Duration::from_secs(2);
-
-fn kill(pid: u32) {
-    let pid = Pid::from_raw(pid.try_into().expect("a process id")).expect("not 0");
-    kill_process(pid, Signal::KILL).expect("it still runs");
-}
 
 fn is_there(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
@@ -76,35 +70,6 @@ async fn a_killed_client_takes_its_working_server_along() {
 #[tokio::test]
 async fn a_killed_client_takes_its_blocked_server_along() {
     assert!(server_outlives_its_client_by("block").await < NOTICED);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_killed_server_fails_open_and_later_calls_at_once() {
-    let (told, mut lines) = tokio::sync::mpsc::unbounded_channel();
-    let stderr = Stderr::Lines(std::sync::Arc::new(move |line: &str| drop(told.send(line.to_owned()))));
-    let client = soon(common::spawn(Command::new(PEER).arg("serve").stderr(stderr))).await.unwrap();
-    let mut open = tokio::task::JoinSet::new();
-    for _ in 0..8 {
-        let client = client.clone();
-        open.spawn(async move { client.call_tool("slow", json!({ "ms": 60_000 })).await });
-    }
-    for _ in 0..8 {
-        assert_eq!(soon(lines.recv()).await.unwrap(), "in flight");
-    }
-    let killed = Instant::now();
-    kill(client.child().unwrap().id());
-    while let Some(failed) = within(NOTICED, open.join_next()).await {
-        let error = failed.unwrap().unwrap_err();
-        assert!(error.is_closed(), "{error:?}");
-        assert!(error.to_string().contains("tools/call slow"), "{error}");
-        assert!(error.to_string().contains("closed the connection"), "{error}");
-    }
-    println!("open calls failed after {:?}", killed.elapsed());
-    let later = within(NOTICED, client.call_tool("echo", json!({ "text": "?" })).into_future()).await.unwrap_err();
-    assert!(later.is_closed(), "{later:?}");
-    assert!(later.to_string().contains("tools/call echo") && later.to_string().contains("closed"), "{later}");
-    let exit = within(NOTICED, client.close()).await.unwrap();
-    assert!(!exit.status.unwrap().success(), "{exit}");
 }
 
 fn raw_server(mode: &str) -> (tokio::process::Child, Raw) {

@@ -3,13 +3,13 @@
 mod common;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::each::{Adapter, join, on_each, on_each_runtime, soon};
-use common::{BOUND, call};
+use common::BOUND;
+use common::each::{Adapter, beside, on_each_runtime, soon, until};
 use mcp::net::{Bind, ListenOptions, Listening};
 use mcp::{Budget, Client, ClientBuilder, Context, Era, Server, Tool};
 use serde_json::{Value, json};
@@ -54,15 +54,6 @@ impl Gate {
     }
 }
 
-async fn until(on: &dyn Adapter, mut is_so: impl FnMut() -> bool) {
-    soon(on, async {
-        while !is_so() {
-            on.sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
-}
-
 fn tcp(listening: &Listening) -> SocketAddr {
     listening.address().tcp().expect("a TCP address")
 }
@@ -101,83 +92,6 @@ impl Plain {
             }
         }
     }
-}
-
-/// Runs blocking code beside the runtime under test.
-async fn beside<T: Send + 'static>(on: &dyn Adapter, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, result) = smol::channel::bounded(1);
-    let thread = std::thread::spawn(move || drop(done.send_blocking(work())));
-    let result = soon(on, result.recv()).await;
-    thread.join().expect("no panic");
-    result.expect("a result")
-}
-
-fn handshake(plain: &mut Plain) {
-    let params = json!({
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": { "name": "plain", "version": "1" },
-    });
-    plain.send(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params }));
-    assert_eq!(plain.hear().expect("an answer")["result"]["protocolVersion"], "2025-11-25");
-    plain.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
-}
-
-#[test]
-fn many_clients_are_served_at_once_and_each_gets_its_own_answers() {
-    const CLIENTS: usize = 8;
-
-    on_each(async |on, over| {
-        let gate = Gate::new();
-        let (client, listening) = join(on, over, server(&gate), builder()).await;
-        let mut clients = vec![client];
-        while let Some(address) = listening.as_ref().and_then(|listening| listening.address().tcp())
-            && clients.len() < CLIENTS
-        {
-            clients.push(soon(on, on.connect_tcp(address, builder())).await.expect("a client"));
-        }
-        let waiting = clients.iter().map(|client| client.call_tool("wait", ())).collect::<Vec<_>>();
-        let mut waiting = waiting.into_iter().map(|call| Box::pin(call.into_future())).collect::<Vec<_>>();
-        for call in &mut waiting {
-            assert!(futures_lite::future::poll_once(call).await.is_none());
-        }
-        gate.reached(on, clients.len()).await;
-        for (n, client) in clients.iter().enumerate() {
-            let text = format!("text of {n}");
-            let answer = soon(on, client.call_tool("echo", json!({ "text": text }))).await.expect("an answer");
-            assert_eq!(answer.joined_text(), text);
-        }
-        gate.open();
-        for call in waiting {
-            assert_eq!(soon(on, call).await.expect("an answer").joined_text(), "waited");
-        }
-    });
-}
-
-/// A client that has said all it has to say still hears the answers, and then the end.
-#[test]
-fn a_client_that_ends_its_output_still_gets_its_answers() {
-    on_each_runtime(async |on| {
-        let gate = Gate::new();
-        let listening = on.listen_tcp(server(&gate), ListenOptions::default()).await.expect("a port");
-        let address = tcp(&listening);
-        let opens = gate.clone();
-        let heard = beside(on, move || {
-            let mut plain = Plain::new(TcpStream::connect(address).expect("it listens"));
-            handshake(&mut plain);
-            plain.send(&call(1, "wait", json!({})));
-            plain.stream.shutdown(Shutdown::Write).expect("open");
-            let until = Instant::now() + BOUND;
-            while opens.started.load(Ordering::SeqCst) == 0 && Instant::now() < until {
-                std::thread::yield_now();
-            }
-            opens.open();
-            (plain.hear(), plain.hear())
-        });
-        let (answer, end) = heard.await;
-        assert_eq!(answer.expect("an answer")["result"]["content"][0]["text"], "waited");
-        assert_eq!(end, None);
-    });
 }
 
 /// Closing the output is a FIN on the wire although the input stays open: the server hears of the end at once, and what it still
@@ -232,77 +146,6 @@ fn too_many_clients_are_turned_away_and_the_others_notice_nothing() {
         until(on, || listening.connections() < 2).await;
         let third = soon(on, on.connect_tcp(tcp(&listening), builder())).await.expect("a place");
         soon(on, third.call_tool("echo", json!({ "text": "x" }))).await.expect("an answer");
-    });
-}
-
-/// Calls in work finish, then everything is closed; nobody new gets in.
-#[test]
-fn pain_24_a_server_that_shuts_down_finishes_what_it_has_begun() {
-    on_each(async |on, over| {
-        let gate = Gate::new();
-        let (client, listening) = join(on, over, server(&gate), builder()).await;
-        let Some(listening) = listening else { return };
-        let address = listening.address().clone();
-        let mut waiting = Box::pin(client.call_tool("wait", ()).into_future());
-        assert!(futures_lite::future::poll_once(&mut waiting).await.is_none());
-        gate.reached(on, 1).await;
-        let mut shutdown = Box::pin(listening.shutdown(BOUND));
-        assert!(futures_lite::future::poll_once(&mut shutdown).await.is_none());
-        // What comes too late is refused, not lost.
-        until_refused(on, &client).await;
-        match address.tcp() {
-            Some(address) => {
-                let refused = soon(on, on.connect_tcp(address, builder())).await;
-                refused.expect_err("it does not listen any more");
-            }
-            #[cfg(unix)]
-            None => assert!(!std::path::Path::new(&address.to_string()).exists(), "the file is gone"),
-            #[cfg(not(unix))]
-            None => {}
-        }
-        gate.open();
-        assert_eq!(soon(on, waiting).await.expect("an answer").joined_text(), "waited");
-        let drained = soon(on, shutdown).await;
-        assert_eq!((drained.connections, drained.cut.len()), (1, 0));
-        soon(on, client.close()).await;
-    });
-}
-
-async fn until_refused(on: &dyn Adapter, client: &Client) {
-    soon(on, async {
-        while client.call_tool("echo", json!({ "text": "x" })).await.is_ok() {
-            on.sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
-}
-
-/// Work that does not end in time is cut, and told of.
-#[test]
-fn pain_24_a_server_that_shuts_down_does_not_wait_for_ever() {
-    on_each_runtime(async |on| {
-        let gate = Gate::new();
-        let listening = on.listen_tcp(server(&gate), ListenOptions::default()).await.expect("a port");
-        let busy = on.connect_tcp(tcp(&listening), builder()).await.expect("a client");
-        let idle = on.connect_tcp(tcp(&listening), builder()).await.expect("a client");
-        let mut waiting =
-            [busy.call_tool("wait", ()), busy.call_tool("wait", ())].map(|call| Box::pin(call.into_future()));
-        for call in &mut waiting {
-            assert!(futures_lite::future::poll_once(call).await.is_none());
-        }
-        gate.reached(on, 2).await;
-        let began = Instant::now();
-        let drained = soon(on, listening.shutdown(Duration::from_millis(100))).await;
-        assert!(began.elapsed() < Duration::from_secs(4));
-        assert_eq!(drained.connections, 2);
-        let [cut] = &drained.cut[..] else { panic!("{drained:?}") };
-        assert_eq!(cut.calls, 2);
-        assert!(cut.peer.is_some());
-        for call in waiting {
-            soon(on, call).await.expect_err("it was cut");
-        }
-        soon(on, busy.close()).await;
-        soon(on, idle.close()).await;
     });
 }
 

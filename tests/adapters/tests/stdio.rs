@@ -21,20 +21,6 @@ async fn start(on: &dyn Adapter) -> Client {
     soon(on, on.spawn(command, builder())).await.expect("a server")
 }
 
-#[test]
-fn a_child_serves_and_ends_with_its_client() {
-    on_each_runtime(async |on| {
-        let client = start(on).await;
-        let calls =
-            (0..32).map(|n| client.call_tool("echo", json!({ "text": format!("text of {n}") }))).collect::<Vec<_>>();
-        for (n, call) in calls.into_iter().enumerate() {
-            assert_eq!(soon(on, call).await.expect("an answer").joined_text(), format!("text of {n}"));
-        }
-        let exit = soon(on, client.close()).await.expect("a child");
-        assert!(exit.status.expect("it ended").success());
-    });
-}
-
 /// Messages of any size pass, far beyond what a pipe holds, in both directions at once.
 #[test]
 fn large_messages_pass_both_ways() {
@@ -80,21 +66,5 @@ fn what_a_server_prints_stays_out_of_the_protocol() {
         assert_eq!(answer.joined_text(), "x");
         assert_eq!(client.stats().strays, 0);
         soon(on, client.close()).await;
-    });
-}
-
-/// A server that is killed fails the calls in flight at once.
-#[cfg(unix)]
-#[test]
-fn a_killed_child_fails_its_calls() {
-    on_each_runtime(async |on| {
-        let client = start(on).await;
-        let mut call = Box::pin(client.call_tool("slow", json!({ "ms": 60_000 })).into_future());
-        assert!(futures_lite::future::poll_once(&mut call).await.is_none());
-        let id = client.child().expect("a child").id().try_into().expect("a process id");
-        let id = rustix::process::Pid::from_raw(id).expect("not 0");
-        rustix::process::kill_process(id, rustix::process::Signal::KILL).expect("it runs");
-        soon(on, call).await.expect_err("its server is gone");
-        soon(on, client.closed()).await;
     });
 }

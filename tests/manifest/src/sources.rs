@@ -91,11 +91,16 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The functions under `#[test]` or `#[tokio::test]`, as rustfmt writes them.
+/// What tells a scenario of the adapters' suite: its table makes tests of each, and a scenario that the table lacks is dead code.
+const SCENARIO: &str = "pub(crate) async fn ";
+const PLAYED_ON: &str = "on: &'static dyn Adapter,";
+
+/// The functions under `#[test]` or `#[tokio::test]`, and scenarios, as rustfmt writes them.
 fn tests(text: &str) -> Vec<Test> {
     let (mut found, mut doc, mut is_test, mut in_attribute, mut in_comment) =
         (Vec::new(), String::new(), false, false, false);
-    for line in text.lines().map(str::trim) {
+    let mut lines = text.lines().map(str::trim).peekable();
+    while let Some(line) = lines.next() {
         if in_comment || line.starts_with("/*") {
             in_comment = !line.ends_with("*/");
         } else if in_attribute || line.starts_with("#[") {
@@ -104,7 +109,13 @@ fn tests(text: &str) -> Vec<Test> {
         } else if let Some(words) = line.strip_prefix("///") {
             doc.push_str(words);
         } else if !line.starts_with("//") {
-            let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+            let mut name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+            if let Some(rest) = line.strip_prefix(SCENARIO) {
+                let arguments =
+                    if line.ends_with('(') { lines.peek().copied() } else { rest.split_once('(').map(|it| it.1) };
+                is_test = arguments.is_some_and(|it| it.starts_with(PLAYED_ON));
+                name = Some(rest);
+            }
             if let (true, Some(name)) = (is_test, name.and_then(|rest| rest.split('(').next())) {
                 found.push(Test { name: name.into(), doc: doc.trim().into() });
             }
@@ -125,12 +136,12 @@ mod tests {
 
     #[test]
     fn tests_are_found_by_their_attribute() {
-        let text = "/// One MUST\n/// be.\n#[test]\nfn one() {\n    let x = 1;\n}\n\nfn helper() {}\n\n#[cfg(unix)]\n#[tokio::test(\n    flavor = \"multi_thread\"\n)]\nasync fn two() {}\n//#[test]\nfn three() {}\n/* \n#[test]\nfn four() {}\n*/\nmod inner {\n    /// Five.\n    #[test]\n    // Why.\n    fn five(\n        x in any(),\n    ) {}\n}\n";
+        let text = "/// One MUST\n/// be.\n#[test]\nfn one() {\n    let x = 1;\n}\n\nfn helper() {}\n\n#[cfg(unix)]\n#[tokio::test(\n    flavor = \"multi_thread\"\n)]\nasync fn two() {}\n//#[test]\nfn three() {}\n/* \n#[test]\nfn four() {}\n*/\nmod inner {\n    /// Five.\n    #[test]\n    // Why.\n    fn five(\n        x in any(),\n    ) {}\n}\n/// Six.\npub(crate) async fn six(on: &'static dyn Adapter, over: Transport) {}\npub(crate) async fn seven(\n    on: &'static dyn Adapter,\n    over: Transport,\n) {}\npub(crate) async fn helper(on: &dyn Adapter, over: Transport) {}\n";
         let found = tests(text);
         let names: Vec<_> = found.iter().map(|test| test.name.as_str()).collect();
-        assert_eq!(names, ["one", "two", "five"]);
+        assert_eq!(names, ["one", "two", "five", "six", "seven"]);
         let docs: Vec<_> = found.iter().map(|test| test.doc.as_str()).collect();
-        assert_eq!(docs, ["One MUST be.", "", "Five."]);
+        assert_eq!(docs, ["One MUST be.", "", "Five.", "Six.", ""]);
     }
 
     #[test]

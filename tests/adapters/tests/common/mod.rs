@@ -2,8 +2,11 @@
 #![allow(dead_code, reason = "every test binary uses its part")]
 
 pub(crate) mod each;
+#[path = "../../src/fixture.rs"]
+pub(crate) mod fixture;
 pub(crate) mod log;
 pub(crate) mod openers;
+pub(crate) mod place;
 pub(crate) mod scripted;
 pub(crate) mod spans;
 
