@@ -1,23 +1,48 @@
-//! Many processes and many connections, one after the other: nothing is left of them. A program of its own, since it counts what the process has;
-//! its tests wait for each other.
+//! Many processes and many connections, one after the other, on every runtime: nothing is left of them. A program of its own, since it
+//! counts what the process has; its tests wait for each other.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a helper of a test is a test")]
 
 mod common;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use common::openers::{Memory, Opener, Tcp};
-use common::{soon, until, within};
+use common::each::{self, Adapter, soon, until};
+use common::place::{Place, Transport};
 use mcp::process::{Command, Shutdown, Stderr};
-use mcp::{Client, Restart, Server, Tool};
-use rustix::process::{Pid, Signal, kill_process};
+use mcp::{Client, ClientBuilder, Restart};
 use serde_json::json;
 
-const PEER: &str = env!("CARGO_BIN_EXE_peer");
+common::each::scenarios! {
+    scenarios::connections over memory tcp unix stream,
+        not child: "each connection of a child is a process, which `children` is about";
+    scenarios::children over child,
+        not memory: "it is about processes, and a pair has none",
+        not tcp: "it is about processes: whoever connects starts none",
+        not unix: "it is about processes: whoever connects starts none",
+        not stream: "it is about processes: whoever opens a stream starts none";
+    scenarios::restarts over child stream,
+        not memory: "a pair cannot be opened again: the way to do so is a stream in memory, which is a stream",
+        not tcp: "what restarts is given a function that opens a stream; over TCP it is the one of `stream`",
+        not unix: "what restarts is given a function that opens a stream, whatever is behind it";
+}
+
+mod scenarios {
+    pub(crate) use super::{children, connections, restarts};
+}
+
+#[test]
+fn every_scenario_is_played_on_every_runtime_over_every_transport_or_says_why_not() {
+    each::is_whole(TABLE);
+}
 
 /// One at a time: each counts what the whole process has.
-static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+fn play(on: &'static dyn Adapter, body: impl Future<Output = ()>) {
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    each::run(on, body);
+}
 
 /// What a process has.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +51,7 @@ struct Has {
     threads: usize,
     /// Those that it has started and not reaped, too.
     children: usize,
+    /// Of tokio; the others do not count theirs.
     tasks: usize,
     kib: usize,
 }
@@ -43,7 +69,7 @@ impl Has {
             threads: count("/proc/self/task"),
             // State, parent: behind the name in parentheses.
             children: stats.filter(|stat| stat.rsplit_once(") ").is_some_and(|it| it.1[1..].starts_with(&own))).count(),
-            tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+            tasks: tokio::runtime::Handle::try_current().map_or(0, |tokio| tokio.metrics().num_alive_tasks()),
             kib: line.split_whitespace().nth(1).expect("a number").parse().expect("a number"),
         }
     }
@@ -57,14 +83,20 @@ impl Has {
 }
 
 /// Does something so often, and looks whether that leaves anything behind.
-async fn leaves_nothing(what: &str, warm: usize, times: usize, kib: usize, mut once: impl AsyncFnMut(usize)) {
+async fn leaves_nothing(
+    on: &'static dyn Adapter,
+    warm: usize,
+    times: usize,
+    kib: usize,
+    mut once: impl AsyncFnMut(usize),
+) {
     for n in 0..warm {
         once(n).await;
     }
     // What the first ones have left to threads of their own goes in its own time.
     let mut before = Has::now();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
+    for _ in 0..50 {
+        on.sleep(Duration::from_millis(2)).await;
         let now = Has::now();
         if now.is_no_more_than(&before) {
             before = now;
@@ -74,79 +106,79 @@ async fn leaves_nothing(what: &str, warm: usize, times: usize, kib: usize, mut o
         once(warm + n).await;
     }
     let mut after = Has::now();
-    until(|| {
+    until(on, || {
         after = Has::now();
         after.is_no_more_than(&before)
     })
     .await;
-    println!("{times} {what}: {before:?} before, {after:?} after");
-    assert!(after.kib < before.kib + kib, "{what}: {before:?} before, {after:?} after");
+    println!("{times} on {}: {before:?} before, {after:?} after", on.name());
+    assert!(after.kib < before.kib + kib, "{before:?} before, {after:?} after");
 }
 
-async fn used(client: &Client) {
-    let echoed = soon(client.call_tool("echo", json!({ "text": "x" })).into_future()).await.expect("an answer");
+async fn used(on: &dyn Adapter, client: &Client) {
+    let echoed = soon(on, client.call_tool("echo", json!({ "text": "x" }))).await.expect("an answer");
     assert_eq!(echoed.joined_text(), "x");
 }
 
-/// With and without captured standard error, ended in good order, dropped, or killed.
-#[tokio::test]
-async fn a_hundred_child_processes_in_a_row_leave_nothing() {
-    let _alone = ALONE.lock().await;
-    let shutdown = Shutdown { term_after: Duration::from_millis(500), ..Shutdown::default() };
-    leaves_nothing("child processes", 12, 100, 2048, async |n| {
-        let stderr = if n % 2 == 0 { Stderr::Null } else { Stderr::Lines(std::sync::Arc::new(|_: &str| {})) };
-        let command = Command::new(PEER).arg("serve").stderr(stderr).shutdown(shutdown);
-        let client = soon(common::spawn(command)).await.expect("a server");
-        used(&client).await;
-        match n % 3 {
-            0 => drop(soon(client.close()).await),
-            1 => drop(client),
-            _ => {
-                let pid = client.child().expect("a child").id();
-                kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
-                soon(client.closed()).await;
-            }
-        }
-    })
-    .await;
+/// A client that holds something for as long as anything of it is there, such as a task.
+fn holding(held: &Arc<()>) -> ClientBuilder {
+    let held = Arc::clone(held);
+    Client::builder("c", "1").on_log(move |_| _ = &held)
 }
 
-#[tokio::test]
-async fn restarts_of_a_child_leave_nothing() {
-    let _alone = ALONE.lock().await;
-    let restart =
-        Restart::new().backoff(Duration::from_millis(1), Duration::from_millis(1)).at_most(1000, Duration::MAX);
-    let client = soon(mcp_tokio::spawn_restarting([PEER, "serve"], Client::builder("c", "1"), restart)).await.unwrap();
-    leaves_nothing("restarts", 3, 30, 2048, async |_| {
-        used(&client).await;
-        let (child, before) = (client.child().expect("a child"), client.restarts());
-        kill_process(Pid::from_raw(child.id().try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
-        until(|| client.restarts() > before).await;
-        used(&client).await;
-    })
-    .await;
-    assert_eq!(client.restarts(), 33);
-    soon(client.close()).await;
-}
-
-async fn connections(what: &str, over: &impl Opener, times: usize) {
-    let _alone = ALONE.lock().await;
-    let echo = Tool::new("echo", "", async |args: std::collections::BTreeMap<String, String>| args["text"].clone());
-    let server = Server::new("s", "1").tool(echo);
-    leaves_nothing(what, 100, times, 1024, async |n| {
-        let client = over.open(&server, Client::builder("c", "1")).await;
-        used(&client).await;
+/// Closed in good order or dropped.
+pub(crate) async fn connections(on: &'static dyn Adapter, over: Transport) {
+    let (place, held) = (Place::new(on, over).await, Arc::new(()));
+    leaves_nothing(on, 200, 2000, 2048, async |n| {
+        let client = place.client(holding(&held)).await;
+        used(on, &client).await;
         match n % 2 {
-            0 => drop(soon(client.close()).await),
+            0 => _ = soon(on, client.close()).await,
             _ => drop(client),
         }
     })
     .await;
-    within(Duration::from_secs(20), until(|| server.connections() == 0)).await;
+    until(on, || place.server.connections() == 0 && Arc::strong_count(&held) == 1).await;
 }
 
-#[tokio::test]
-async fn two_thousand_connections_in_a_row_leave_nothing() {
-    connections("connections", &Tcp, 2000).await;
-    connections("pairs in memory", &Memory(64 * 1024), 2000).await;
+/// With and without captured standard error, ended in good order, dropped, or killed.
+pub(crate) async fn children(on: &'static dyn Adapter, over: Transport) {
+    let (mut place, held) = (Place::new(on, over).await, Arc::new(()));
+    let shutdown = Shutdown { term_after: Duration::from_millis(500), ..Shutdown::default() };
+    leaves_nothing(on, 12, 100, 2048, async |n| {
+        let stderr = if n % 2 == 0 { Stderr::Null } else { Stderr::Lines(Arc::new(|_: &str| {})) };
+        let command = Command::new(env!("CARGO_BIN_EXE_peer")).args(["fixture-on", on.name()]);
+        let client = on.spawn(command.stderr(stderr).shutdown(shutdown), holding(&held));
+        let client = soon(on, client).await.expect("a server");
+        used(on, &client).await;
+        match n % 3 {
+            0 => _ = soon(on, client.close()).await,
+            1 => drop(client),
+            _ => {
+                place.kill(&client);
+                soon(on, client.closed()).await;
+            }
+        }
+    })
+    .await;
+    until(on, || Arc::strong_count(&held) == 1).await;
+}
+
+/// A server that ends again and again.
+pub(crate) async fn restarts(on: &'static dyn Adapter, over: Transport) {
+    let (mut place, held) = (Place::new(on, over).await, Arc::new(()));
+    let restart =
+        Restart::new().backoff(Duration::from_millis(1), Duration::from_millis(1)).at_most(1000, Duration::MAX);
+    let client = place.restarting(holding(&held), restart).await;
+    leaves_nothing(on, 3, 30, 2048, async |_| {
+        used(on, &client).await;
+        let before = client.restarts();
+        place.kill(&client);
+        until(on, || client.restarts() > before).await;
+        used(on, &client).await;
+    })
+    .await;
+    assert_eq!(client.restarts(), 33);
+    soon(on, client.close()).await;
+    until(on, || Arc::strong_count(&held) == 1).await;
 }

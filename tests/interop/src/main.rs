@@ -3,8 +3,8 @@
 //! ```text
 //! mcp-interop table --python PYTHON --rmcp RMCP [--pairs] [--wrong ANSWER] [TEXT]   runs cells whose name has TEXT in it
 //! mcp-interop prove --python PYTHON --rmcp RMCP                                     that wrong answers of ours are noticed
-//! mcp-interop server [--only REVISION] [--wrong ANSWER]                             our server with the fixture
-//! mcp-interop client --revision REVISION --how HOW --steps NAMES [--wrong ANSWER] COMMAND ARGS...
+//! mcp-interop server --runtime RUNTIME [--only REVISION] [--wrong ANSWER]           our server with the fixture
+//! mcp-interop client --runtime RUNTIME --revision REVISION --how HOW --steps NAMES [--wrong ANSWER] COMMAND ARGS...
 //! mcp-interop watch FILE COMMAND ARGS...                                            tells how a server ends
 //! ```
 
@@ -12,6 +12,7 @@ mod client;
 mod fixture;
 mod prove;
 mod run;
+mod runtime;
 mod server;
 mod table;
 mod watch;
@@ -20,20 +21,33 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use run::{Outcome, Peers};
+use runtime::Runtime;
 use table::Cell;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
-    match arguments.split_first() {
-        Some((mode, rest)) if mode == "table" || mode == "prove" => play(mode, rest).await,
-        Some((mode, rest)) if mode == "client" => client::run(rest).await,
-        Some((mode, rest)) if mode == "server" => server::run(rest).await,
-        Some((mode, [record, command @ ..])) if mode == "watch" => watch::run(record, command),
-        _ => {
-            eprintln!("usage: mcp-interop table | prove | server | client | watch");
-            ExitCode::FAILURE
-        }
+    let done = match arguments.split_first() {
+        Some((mode, rest)) if mode == "table" || mode == "prove" => Runtime::Tokio.block_on(play(mode, rest)),
+        Some((mode, rest)) if mode == "client" || mode == "server" => ours(mode, rest),
+        Some((mode, [record, command @ ..])) if mode == "watch" => Ok(watch::run(record, command)),
+        _ => Err(std::io::Error::other("usage: mcp-interop table | prove | server | client | watch")),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("mcp-interop: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Our side, on the runtime that is named first.
+fn ours(mode: &str, arguments: &[String]) -> std::io::Result<ExitCode> {
+    let (runtime, rest) = match arguments {
+        [flag, runtime, rest @ ..] if flag == "--runtime" => (Runtime::named(runtime), rest),
+        _ => (None, arguments),
+    };
+    let runtime = runtime.ok_or_else(|| std::io::Error::other("the first option is --runtime, and names one"))?;
+    match mode {
+        "client" => runtime.block_on(client::run(runtime, rest)),
+        _ => runtime.block_on(server::run(runtime, rest)),
     }
 }
 

@@ -78,14 +78,14 @@ async fn run(peers: &Peers, cell: &Cell, steps: &[&str], wrong: Option<&str>) ->
     let _ = std::fs::remove_file(&record);
 
     let revision = cell.revision.as_str();
-    let mut line = program(peers, cell.client, &ours, "client");
+    let mut line = program(peers, cell, cell.client, &ours, "client");
     let how = if cell.how == How::Only { How::Pinned } else { cell.how };
     line.extend(["--revision", revision, "--how", how.name(), "--steps", &steps.join(",")].map(str::to_owned));
     if let (Party::Ours, Some(wrong)) = (cell.client, wrong) {
         line.extend(["--wrong".to_owned(), wrong.to_owned()]);
     }
     line.extend([ours.clone(), "watch".to_owned(), record.display().to_string()]);
-    line.extend(program(peers, cell.server, &ours, "server"));
+    line.extend(program(peers, cell, cell.server, &ours, "server"));
     if cell.how == How::Only {
         line.extend(["--only".to_owned(), revision.to_owned()]);
     }
@@ -117,10 +117,10 @@ async fn run(peers: &Peers, cell: &Cell, steps: &[&str], wrong: Option<&str>) ->
 }
 
 /// How a party is started in a role, up to the options.
-fn program(peers: &Peers, party: Party, ours: &str, role: &str) -> Vec<String> {
+fn program(peers: &Peers, cell: &Cell, party: Party, ours: &str, role: &str) -> Vec<String> {
     let script = |folder: &str, name: String| format!("tests/interop/{folder}/{name}");
     match party {
-        Party::Ours => vec![ours.to_owned(), role.to_owned()],
+        Party::Ours => [ours, role, "--runtime", cell.runtime.name()].map(str::to_owned).to_vec(),
         Party::Python => vec![peers.python.clone(), script("python", format!("{role}.py"))],
         Party::TypeScript => vec!["node".to_owned(), script("typescript", format!("{role}.mjs"))],
         Party::Sdk => vec!["node".to_owned(), script("typescript", format!("{role}1.mjs"))],

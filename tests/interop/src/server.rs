@@ -18,6 +18,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::fixture::BYTES;
+use crate::runtime::{Runtime, sleep};
 
 #[derive(Deserialize, JsonSchema)]
 struct Text {
@@ -118,7 +119,7 @@ impl Wrong {
     }
 }
 
-pub(crate) async fn run(arguments: &[String]) -> ExitCode {
+pub(crate) async fn run(runtime: Runtime, arguments: &[String]) -> ExitCode {
     let value = |flag: &str| {
         let mut pairs = arguments.windows(2).filter(|pair| pair[0] == flag);
         pairs.next().map(|pair| pair[1].clone())
@@ -131,7 +132,7 @@ pub(crate) async fn run(arguments: &[String]) -> ExitCode {
     if wrong.is("clean") {
         println!("{}", json!({ "jsonrpc": "2.0", "neither": "request nor answer" }));
     }
-    match mcp_tokio::serve_stdio(server).await {
+    match runtime.serve(server).await {
         Ok(()) if wrong.is("shutdown") => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -353,7 +354,7 @@ async fn count(ctx: Context, args: Count, wrong: Wrong) -> mcp::Result<String> {
 async fn slow(ctx: Context, args: Slow) -> mcp::Result<&'static str> {
     ctx.report(Progress::new(1))?;
     Ok(tokio::select! {
-        () = tokio::time::sleep(Duration::from_secs_f64(args.seconds)) => "done", // slow on purpose
+        () = sleep(Duration::from_secs_f64(args.seconds)) => "done",
         () = ctx.cancelled() => {
             ctx.state::<Memory>().slow_was_cancelled.store(true, Ordering::SeqCst);
             "cancelled"

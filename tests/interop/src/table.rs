@@ -4,6 +4,8 @@ use std::fmt;
 
 use mcp::ProtocolVersion;
 
+use crate::runtime::Runtime;
+
 use ProtocolVersion::{V2024_11_05, V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28};
 
 /// One of those who can be a client or a server.
@@ -133,20 +135,38 @@ pub(crate) struct Cell {
     pub(crate) server: Party,
     pub(crate) revision: ProtocolVersion,
     pub(crate) how: How,
+    /// Of our side.
+    pub(crate) runtime: Runtime,
 }
 
-/// What has to run: our client against each server, and each client against our server.
+/// What has to run: our client against each server, and each client against our server. Our side plays all of that on tokio, and on the
+/// other runtimes, for each peer and role, the newest revision that is agreed on by each means.
 pub(crate) fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
     for (server, revisions) in SERVES {
         let pinned = revisions.iter().map(|revision| (*revision, How::Pinned));
         let default = revisions.last().map(|newest| (*newest, How::Default));
-        cells.extend(pinned.chain(default).map(|(revision, how)| Cell { client: Party::Ours, server, revision, how }));
+        let cell = |(revision, how)| Cell { client: Party::Ours, server, revision, how, runtime: Runtime::Tokio };
+        cells.extend(pinned.chain(default).map(cell));
     }
     for (client, how, revisions) in SPEAKS {
-        cells.extend(revisions.iter().map(|revision| Cell { client, server: Party::Ours, revision: *revision, how }));
+        let (server, runtime) = (Party::Ours, Runtime::Tokio);
+        cells.extend(revisions.iter().map(|revision| Cell { client, server, revision: *revision, how, runtime }));
     }
+    let elsewhere = Runtime::ALL.into_iter().filter(|runtime| *runtime != Runtime::Tokio);
+    let elsewhere =
+        elsewhere.flat_map(|runtime| newest(&cells).map(move |cell| Cell { runtime, ..cell })).collect::<Vec<_>>();
+    cells.extend(elsewhere);
     cells
+}
+
+/// The last that is pinned, and the last that is not, of each peer in each role.
+fn newest(cells: &[Cell]) -> impl Iterator<Item = Cell> {
+    let kind = |cell: &Cell| (cell.client, cell.server, matches!(cell.how, How::Pinned | How::Only));
+    let all = cells.iter().filter(|cell| cell.how != How::Auto).copied().collect::<Vec<_>>();
+    let is_last = |at: usize| !all[at + 1..].iter().any(|later| kind(later) == kind(&all[at]));
+    let last = (0..all.len()).filter(|at| is_last(*at)).map(|at| all[at]).collect::<Vec<_>>();
+    last.into_iter()
 }
 
 /// The peers among themselves: shows that the steps and the fixture are right without us.
@@ -155,7 +175,13 @@ pub(crate) fn pairs() -> Vec<Cell> {
     for (client, how, revisions) in SPEAKS.into_iter().filter(|(_, how, _)| *how != How::Only) {
         for (server, served) in SERVES {
             let shared = revisions.iter().filter(|revision| served.contains(revision));
-            pairs.extend(shared.map(|revision| Cell { client, server, revision: *revision, how }));
+            pairs.extend(shared.map(|revision| Cell {
+                client,
+                server,
+                revision: *revision,
+                how,
+                runtime: Runtime::Tokio,
+            }));
         }
     }
     pairs
@@ -198,14 +224,16 @@ impl Cell {
 }
 
 impl fmt::Display for Cell {
-    /// Our role, the peer, the revision, and how they come to it.
+    /// Our role, the peer, the revision, how they come to it, and our runtime.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.client, self.server) {
             (Party::Ours, peer) => write!(f, "client {}", peer.name())?,
             (peer, Party::Ours) => write!(f, "server {}", peer.name())?,
             (client, server) => write!(f, "pair {}-{}", client.name(), server.name())?,
         }
-        write!(f, " {} {}", self.revision, self.how.name())
+        write!(f, " {} {}", self.revision, self.how.name())?;
+        let is_ours = self.client == Party::Ours || self.server == Party::Ours;
+        if is_ours { write!(f, " {}", self.runtime.name()) } else { Ok(()) }
     }
 }
 
@@ -245,7 +273,7 @@ mod tests {
         let committed = include_str!("../cells.txt").lines().filter(|line| !line.starts_with('#'));
         let made = cells().iter().map(|cell| format!("{cell} {}", cell.steps().len() + 1)).collect::<BTreeSet<_>>();
         assert_eq!(committed.map(str::to_owned).collect::<BTreeSet<_>>(), made);
-        assert!(made.len() >= 39 && made.len() == cells().len());
+        assert!(made.len() >= 71 && made.len() == cells().len());
     }
 
     /// Every peer in both roles, in every revision that it has there.

@@ -234,7 +234,8 @@ pub(crate) struct Row {
 }
 
 /// Makes a table of scenarios, `TABLE`, and a test of each row on each runtime over each of its transports, such as
-/// `on_smol::half_close::tcp`. A scenario is a function of a module of that name, and of a runtime and a transport.
+/// `on_smol::half_close::tcp`. A scenario is a function in a module of that name, of a runtime and a transport; `play` at the root of the
+/// program plays it.
 #[allow(unused_macros, reason = "two test binaries have a table")]
 macro_rules! scenarios {
     ($($home:ident::$scenario:ident over $($over:ident)+ $(, not $absent:ident: $reason:literal)*;)+) => {
@@ -260,7 +261,7 @@ macro_rules! scenarios {
             fn $over() {
                 use $crate::common::{each, place::Transport};
 
-                each::run(&each::$on, $crate::$home::$scenario(&each::$on, Transport::named(stringify!($over))));
+                $crate::play(&each::$on, $crate::$home::$scenario(&each::$on, Transport::named(stringify!($over))));
             })+
         }
     };

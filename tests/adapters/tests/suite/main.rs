@@ -8,6 +8,8 @@ mod calls;
 mod ends;
 mod sizes;
 
+use common::each::run as play;
+
 common::each::scenarios! {
     calls::lifecycle over memory child tcp unix stream;
     calls::concurrency over memory child tcp unix stream;

@@ -13,6 +13,8 @@ use mcp::{Client, ClientBuilder, ErrorObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
+use crate::runtime::Runtime;
+
 /// What the server asked, and said of its own accord.
 #[derive(Debug, Default)]
 struct Heard {
@@ -61,15 +63,17 @@ struct Options<'a> {
     command: &'a [String],
 }
 
-pub(crate) async fn run(arguments: &[String]) -> ExitCode {
+pub(crate) async fn run(runtime: Runtime, arguments: &[String]) -> ExitCode {
     let Some(options) = read(arguments) else {
-        eprintln!("usage: client --revision REVISION --how HOW --steps NAMES [--wrong ANSWER] COMMAND ARGS...");
+        eprintln!(
+            "usage: client --runtime RUNTIME --revision REVISION --how HOW --steps NAMES [--wrong ANSWER] COMMAND ARGS..."
+        );
         return ExitCode::FAILURE;
     };
     let heard = Arc::new(Heard::default());
     let Some((program, arguments)) = options.command.split_first() else { return ExitCode::FAILURE };
     let command = Command::new(program).args(arguments);
-    let client = match mcp_tokio::spawn_with(command, builder(&options, &heard)).await {
+    let client = match runtime.spawn(command, builder(&options, &heard)).await {
         Ok(client) => client,
         Err(error) => {
             eprintln!("cannot connect: {error}");

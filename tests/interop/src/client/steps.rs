@@ -1,15 +1,19 @@
 //! The steps, on one connection.
 
 use std::fmt::{Debug, Display};
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_lite::future;
 use mcp::model::{Capability, CompletionRef, LoggingLevel, SubscriptionFilter};
 use mcp::{Change, Changes, Client, ErrorCode, ProtocolVersion};
 use serde_json::{Value, json};
 
 use super::Heard;
 use crate::fixture::BYTES;
+use crate::runtime::sleep;
 
 /// What a step may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -49,8 +53,11 @@ pub(super) async fn take(client: &Client, heard: &Heard, revision: ProtocolVersi
     let walk = Walk { client, heard, revision };
     let mut failed = false;
     for name in names {
-        let outcome = tokio::time::timeout(PATIENCE, Box::pin(walk.step(name))).await;
-        match outcome.unwrap_or_else(|_| Err("not done in time".to_owned())) {
+        let late = async {
+            sleep(PATIENCE).await;
+            Err("not done in time".to_owned())
+        };
+        match future::or(Box::pin(walk.step(name)), late).await {
             Ok(()) => println!("step {name} ok"),
             Err(why) => {
                 failed = true;
@@ -338,17 +345,25 @@ impl Walk<'_> {
 
     async fn concurrent(&self) -> Outcome {
         let calls = (0..50).map(|number| {
-            let client = self.client.clone();
-            tokio::spawn(async move {
+            Box::pin(async move {
                 let said = format!("number {number}");
-                let result = client.call_tool("echo", json!({ "text": said })).await.map_err(text)?;
+                let result = self.client.call_tool("echo", json!({ "text": said })).await.map_err(text)?;
                 same("echo", &result.joined_text(), &said)
             })
         });
-        for call in calls.collect::<Vec<_>>() {
-            call.await.map_err(text)??;
-        }
-        Ok(())
+        let (mut open, mut outcome) = (calls.collect::<Vec<_>>(), Ok(()));
+        poll_fn(|cx| {
+            open.retain_mut(|call| match call.as_mut().poll(cx) {
+                Poll::Ready(ended) => {
+                    outcome = std::mem::replace(&mut outcome, Ok(())).and(ended);
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if open.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        outcome
     }
 
     async fn read(&self) -> Outcome {
