@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const FRAME: usize = 256 * 1024;
 
 /// How long it goes on with what is in work when its client has had enough.
-const DRAIN: Duration = Duration::from_secs(1);
+const DRAIN: Duration = Duration::from_millis(500);
 
 #[derive(Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Text {

@@ -129,7 +129,7 @@ fn holding(held: &Arc<()>) -> ClientBuilder {
 /// Closed in good order or dropped.
 pub(crate) async fn connections(on: &'static dyn Adapter, over: Transport) {
     let (place, held) = (Place::new(on, over).await, Arc::new(()));
-    leaves_nothing(on, 200, 2000, 2048, async |n| {
+    leaves_nothing(on, 200, 2000, 1024, async |n| {
         let client = place.client(holding(&held)).await;
         used(on, &client).await;
         match n % 2 {

@@ -62,7 +62,10 @@ struct Served(Arc<Mutex<Vec<smol::channel::Sender<()>>>>);
 impl Served {
     fn begin(&self, on: &dyn Adapter, ends: Ends, server: &Server) {
         let (alive, dead) = smol::channel::bounded(1);
-        self.0.lock().expect("no panic").push(alive);
+        let mut served = self.0.lock().expect("no panic");
+        served.retain(|alive| !alive.is_closed());
+        served.push(alive);
+        drop(served);
         let serving = on.serve_stream(ends, server.clone());
         let killed = async move { _ = dead.recv().await };
         on.start(Box::pin(future::or(async move { drop(serving.await) }, killed)));
