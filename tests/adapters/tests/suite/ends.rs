@@ -133,7 +133,8 @@ pub(crate) async fn pain_24_a_server_that_shuts_down_finishes_what_it_has_begun(
     .await;
     match address.tcp() {
         Some(address) => {
-            drop(soon(on, on.connect_tcp(address, client())).await.expect_err("it does not listen any more"))
+            let refused = soon(on, on.connect_tcp(address, client())).await;
+            refused.expect_err("it does not listen any more");
         }
         None => assert!(!std::path::Path::new(&address.to_string()).exists(), "the file is gone"),
     }
