@@ -16,11 +16,11 @@ use super::shared::Shared;
 /// also share a budget: [that of the process](Self::process), unless [`Server::budget`](crate::Server::budget) or
 /// [`ClientBuilder::budget`](crate::ClientBuilder::budget) gives them another. While it is exceeded,
 ///
-/// - listeners refuse connections, and requests that come are answered with an error that says that they may be sent again
-///   (−32603 with `data.retryable`);
+/// - listeners refuse connections, and requests of connections that hold more than their share are answered with an error that
+///   says that they may be sent again (−32603 with `data.retryable`);
 /// - connections are closed ([`CloseReason::Overloaded`](crate::CloseReason::Overloaded)) until what is left fits: the one
 ///   that holds most of those that are idle, and if no idle one holds more than its share, the one that holds most of all.
-///   Whoever holds less than the budget divided by the number of connections is never closed.
+///   A share is the budget divided by the number of connections: whoever holds less is neither refused nor closed.
 ///
 /// What handlers and callers keep for themselves is not counted.
 ///
@@ -95,7 +95,7 @@ impl Budget {
         self.inner.used.load(Ordering::Relaxed)
     }
 
-    /// Whether that is too much, so that nothing new is begun: connections and requests are refused meanwhile.
+    /// Whether that is too much, so that connections, and requests of those that hold most of it, are refused.
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
         self.used() > self.inner.limit
@@ -143,6 +143,11 @@ impl Inner {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What each of so many connections may hold, whatever the others do.
+    fn share(&self, connections: usize) -> usize {
+        self.limit / connections.max(1)
+    }
+
     /// Who has to go so that the rest fits; each is named once.
     fn choose(&self) -> Vec<Weak<Shared>> {
         let accounts = self.lock();
@@ -150,7 +155,7 @@ impl Inner {
         for entry in accounts.open.values().filter(|entry| !entry.leaving.load(Ordering::Relaxed)) {
             staying.push((entry, entry.bytes.load(Ordering::Relaxed)));
         }
-        let share = self.limit / staying.len().max(1);
+        let share = self.share(staying.len());
         let mut held = staying.iter().map(|(_, bytes)| bytes).sum::<usize>();
         staying.retain(|(_, bytes)| *bytes > share);
         staying.sort_unstable_by_key(|(entry, bytes)| (entry.idle.load(Ordering::Relaxed), *bytes));
@@ -214,9 +219,11 @@ impl Account {
         }
     }
 
-    /// Whether nothing new should be begun.
-    pub(super) fn is_exceeded(&self) -> bool {
+    /// Whether nothing new is to be begun here. Who holds no more than its share is served all the same: that somebody else
+    /// holds too much is ended by [`relieve`](Self::relieve).
+    pub(super) fn refuses(&self) -> bool {
         self.budget.is_exceeded()
+            && self.entry.bytes.load(Ordering::Relaxed) > self.budget.inner.share(self.budget.inner.lock().open.len())
     }
 }
 

@@ -144,7 +144,7 @@ pub(super) fn start<R: Spawn>(
     request.operation = operation.clone();
     let (id, cancel) = (request.id, Arc::clone(&request.cancel));
     let work = |future| Work::new(id, Arc::clone(shared), cancel, operation.clone(), future);
-    let handling = if account.is_exceeded() {
+    let handling = if account.refuses() {
         Err(refused(&request.message))
     } else {
         // Decoding arguments and calling the handler is user code as well.
