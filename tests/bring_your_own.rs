@@ -1,15 +1,10 @@
 //! The examples for whoever brings a runtime, threads or a transport of their own: each runs to its end and says what it should.
 
-use std::path::PathBuf;
+mod common;
+
 use std::process::Command;
 
-/// Where cargo has built an example, beside the tests.
-fn example(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().expect("a test has a path");
-    let built = tests.ancestors().nth(2).expect("target/PROFILE/deps/TEST").join("examples").join(name);
-    assert!(built.exists(), "{} is missing: run `cargo build --examples`", built.display());
-    built
-}
+use common::example;
 
 /// What an example prints.
 fn run(name: &str) -> Vec<String> {

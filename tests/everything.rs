@@ -1,17 +1,12 @@
 //! The two examples that have everything, against each other: each revision, runtime and transport.
 
+mod common;
+
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
-/// Where cargo has built an example, beside the tests.
-fn example(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().expect("a test has a path");
-    let built = tests.ancestors().nth(2).expect("target/PROFILE/deps/TEST").join("examples").join(name);
-    assert!(built.exists(), "{} is missing: run `cargo build --examples`", built.display());
-    built
-}
+use common::example;
 
 /// What runs the server, and what the client where the two meet over a socket.
 const RUNTIMES: [(&str, &str); 3] = [("tokio", "smol"), ("smol", "async-std"), ("async-std", "tokio")];

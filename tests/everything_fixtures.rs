@@ -1,19 +1,14 @@
 //! What the official conformance suite looks for in `everything_server`, frame by frame, where its own scenarios send what no
 //! client of ours would.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use serde_json::{Value, json};
+use common::example;
 
-/// Where cargo has built an example, beside the tests.
-fn example(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().expect("a test has a path");
-    let built = tests.ancestors().nth(2).expect("target/PROFILE/deps/TEST").join("examples").join(name);
-    assert!(built.exists(), "{} is missing: run `cargo build --examples`", built.display());
-    built
-}
+use serde_json::{Value, json};
 
 /// The server as a child, and a wire to it.
 struct Wire {

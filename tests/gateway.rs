@@ -1,21 +1,15 @@
 //! The gateway example in front of the quickstart's server: whatever passes between a client and a server passes through it.
 
-use std::path::PathBuf;
+mod common;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::example;
 use mcp::model::{ElicitParams, ElicitResult};
 use mcp::process::{Command, How};
 use mcp::{Client, ProtocolVersion};
 use serde_json::{Map, Value, json};
-
-/// Where cargo has built an example, beside the tests.
-fn example(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().expect("a test has a path");
-    let built = tests.ancestors().nth(2).expect("target/PROFILE/deps/TEST").join("examples").join(name);
-    assert!(built.exists(), "{} is missing: run `cargo build --examples`", built.display());
-    built
-}
 
 async fn through_the_gateway(options: &[&str], version: ProtocolVersion) -> mcp::Result<()> {
     let quickstart = example("quickstart").into_os_string().into_string().expect("a path in UTF-8");

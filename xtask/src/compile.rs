@@ -1,5 +1,7 @@
 //! The steps that are one cargo command: form, lints, documentation, tests, oldest compiler, other platforms.
 
+use std::time::Duration;
+
 use crate::command::Run;
 use crate::report::{Failure, Outcome};
 use crate::toolchain;
@@ -25,6 +27,11 @@ pub(crate) fn docs() -> Result<Outcome, Failure> {
 /// Every test, documentation test and example of the workspace.
 pub(crate) fn tests() -> Result<Outcome, Failure> {
     test(Run::new("cargo test --workspace --no-fail-fast --locked"))
+}
+
+/// The adapters on their three runtimes alone, for whoever wants to know how long that takes.
+pub(crate) fn adapters() -> Result<Outcome, Failure> {
+    test(Run::new("cargo test --package mcp-adapters-tests --no-fail-fast --locked"))
 }
 
 /// Anyone in a program can turn on features of `serde_json` that change what its values hold. The core must not care.
@@ -84,8 +91,8 @@ pub(crate) fn test_some(run: Run, rest: Rest) -> Result<Outcome, Failure> {
     let telling =
         |line: &str| line.contains("Running ") || line.contains("Doc-tests ") || line.starts_with("test result:");
     let finished = run.show(telling).finish()?;
-    let Counts { passed, mut failed, skipped } = count(&finished.stdout);
-    let mut detail = format!("{passed} passed, {failed} failed");
+    let Counts { passed, mut failed, skipped, ran } = count(&finished.stdout);
+    let mut detail = format!("{passed} passed, {failed} failed; {:.0} s without compiling", ran.as_secs_f64());
     if let (Some(fault), 0) = (finished.fault, failed) {
         // Not a test: it did not compile, or a process died.
         (detail, failed) = (fault, 1);
@@ -108,12 +115,16 @@ struct Counts {
     passed: usize,
     failed: usize,
     skipped: usize,
+    /// How long the programs ran in all.
+    ran: Duration,
 }
 
 /// Adds up lines such as `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0s`.
 fn count(stdout: &str) -> Counts {
     let mut counts = Counts::default();
     for line in stdout.lines().filter_map(|line| line.strip_prefix("test result:")) {
+        let seconds = line.split_once("finished in ").and_then(|(_, rest)| rest.split_once('s')?.0.parse().ok());
+        counts.ran += seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or_default();
         let words: Vec<&str> = line.split([' ', ';', '.']).filter(|word| !word.is_empty()).collect();
         for pair in words.windows(2) {
             let Ok(number) = pair[0].parse::<usize>() else { continue };
@@ -140,7 +151,8 @@ test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
 test result: ok. 12 passed; 0 failed; 2 ignored; 0 measured; 1 filtered out; finished in 0.00s
 test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s; merged doctests compilation took 2.20s
 ";
-        assert_eq!(count(stdout), Counts { passed: 16, failed: 1, skipped: 3 });
+        let ran = Duration::from_millis(1030);
+        assert_eq!(count(stdout), Counts { passed: 16, failed: 1, skipped: 3, ran });
         assert_eq!(count("error: could not compile"), Counts::default());
     }
 }

@@ -30,6 +30,7 @@ Usage: cargo xtask COMMAND
 Commands:
   test             all that must hold on every commit; prints a table and, as its last line, the tally
   test STEP...     only these of its steps
+  adapters         only the tests of the adapters, on their three runtimes, and how long they take
   interop          only the step interop: our client and server against the official SDKs for Python, TypeScript and Rust
   interop-pairs    those SDKs among themselves, by the same steps: what fails here is not our fault
   fuzz [--seconds N] [TARGET...]
@@ -64,6 +65,9 @@ const STEPS: [Step; 16] = [
 
 /// Not part of `cargo xtask test`: it says nothing about this project.
 static PAIRS: Step = Step { name: "interop-pairs", run: interop::pairs };
+
+/// A part of the step `tests`.
+static ADAPTERS: Step = Step { name: "adapters", run: compile::adapters };
 
 /// Apart as well: it needs nightly Rust and takes its time.
 static MIRI: Step = Step { name: "miri", run: miri::step };
@@ -108,6 +112,7 @@ enum Task {
 fn select(arguments: &[String]) -> Result<Task, String> {
     let (names, all): (&[String], bool) = match arguments {
         [command] if command == PAIRS.name => return Ok(Task::Steps(vec![&PAIRS])),
+        [command] if command == ADAPTERS.name => return Ok(Task::Steps(vec![&ADAPTERS])),
         [command] if command == MIRI.name => return Ok(Task::Steps(vec![&MIRI])),
         [command, arguments @ ..] if command == "fuzz" => return fuzz::Plan::read(arguments).map(Task::Fuzz),
         [command] if command == "test" => (&[], true),
@@ -140,6 +145,7 @@ mod tests {
         assert_eq!(names("test docs fmt"), Ok(vec!["fmt", "docs"]));
         assert_eq!(names("interop"), Ok(vec!["interop"]));
         assert_eq!(names("interop-pairs"), Ok(vec!["interop-pairs"]));
+        assert_eq!(names("adapters"), Ok(vec!["adapters"]));
         assert_eq!(names("miri"), Ok(vec!["miri"]));
         assert_eq!(names("fuzz --seconds 3 ops"), Ok(vec!["fuzz"]));
         assert!(
