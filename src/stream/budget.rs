@@ -16,11 +16,12 @@ use super::shared::Shared;
 /// also share a budget: [that of the process](Self::process), unless [`Server::budget`](crate::Server::budget) or
 /// [`ClientBuilder::budget`](crate::ClientBuilder::budget) gives them another. While it is exceeded,
 ///
-/// - listeners refuse connections, and requests of connections that hold more than their share are answered with an error that
-///   says that they may be sent again (−32603 with `data.retryable`);
+/// - listeners refuse connections, and requests that come are answered with an error that says that they may be sent again
+///   (−32603 with `data.retryable`), but for those of connections that hold no more than their share while an idle one that
+///   holds more can go instead;
 /// - connections are closed ([`CloseReason::Overloaded`](crate::CloseReason::Overloaded)) until what is left fits: the one
 ///   that holds most of those that are idle, and if no idle one holds more than its share, the one that holds most of all.
-///   A share is the budget divided by the number of connections: whoever holds less is neither refused nor closed.
+///   A share is the budget divided by the number of connections: whoever holds no more is never closed.
 ///
 /// What handlers and callers keep for themselves is not counted.
 ///
@@ -95,7 +96,7 @@ impl Budget {
         self.inner.used.load(Ordering::Relaxed)
     }
 
-    /// Whether that is too much, so that connections, and requests of those that hold most of it, are refused.
+    /// Whether that is too much, so that connections and requests are refused.
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
         self.used() > self.inner.limit
@@ -219,11 +220,18 @@ impl Account {
         }
     }
 
-    /// Whether nothing new is to be begun here. Who holds no more than its share is served all the same: that somebody else
-    /// holds too much is ended by [`relieve`](Self::relieve).
+    /// Whether nothing new is to be begun here. Who holds no more than its share is served all the same while somebody idle
+    /// holds more, who goes for it: [`relieve`](Self::relieve).
     pub(super) fn refuses(&self) -> bool {
-        self.budget.is_exceeded()
-            && self.entry.bytes.load(Ordering::Relaxed) > self.budget.inner.share(self.budget.inner.lock().open.len())
+        let inner = &self.budget.inner;
+        if !self.budget.is_exceeded() {
+            return false;
+        }
+        let accounts = inner.lock();
+        let share = inner.share(accounts.open.len());
+        let goes = |entry: &Entry| entry.leaving.load(Ordering::Relaxed) || entry.idle.load(Ordering::Relaxed);
+        let is_over = |entry: &Entry| entry.bytes.load(Ordering::Relaxed) > share;
+        is_over(&self.entry) || !accounts.open.values().any(|entry| is_over(entry) && goes(entry))
     }
 }
 

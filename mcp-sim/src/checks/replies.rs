@@ -54,12 +54,17 @@ impl Check for Replies {
                 } else if let Some(id) = cancelled_id(value)
                     && let Some(open) = state.open.get_mut(&id)
                 {
-                    open.live = false;
+                    // Of two with one id the newer is cancelled; the answer to the older may be on its way.
+                    open.live = open.waiting > 1;
                 }
             }
             Seen::Sent { transmit, value } if !value["method"].is_string() => {
                 let id = value["id"].to_string();
                 let is_refusal = transmit.about == About::Refusal;
+                // That is about a line that is no JSON, also if its id is that of a request that still has its answer to come.
+                if is_refusal && state.unreadable && !facts.honest && value["error"]["code"] == -32700 {
+                    return Ok(());
+                }
                 let Some(open) = state.open.get_mut(&id).filter(|open| open.waiting > 0 || !facts.honest && is_refusal)
                 else {
                     let nameless = value["id"].is_null();

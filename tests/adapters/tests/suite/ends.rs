@@ -91,7 +91,7 @@ pub(crate) async fn closing(on: &'static dyn Adapter, over: Transport) {
     for version in [D, E] {
         let place = Place::new(on, over).await;
         let client = place.client(client().versions([version])).await;
-        let soon_over = start(on, client.call_tool("later", json!({ "n": 200 })));
+        let soon_over = sent(on, client.call_tool("later", json!({ "n": 200 }))).await;
         // One of the two eras is enough to wait for.
         let never = (version == E).then(|| start(on, client.call_tool("wait", ())));
         reached(on, &client, usize::from(never.is_some()), 0).await;
@@ -118,7 +118,7 @@ pub(crate) async fn pain_24_a_server_that_shuts_down_finishes_what_it_has_begun(
 ) {
     let mut place = Place::new(on, over).await;
     let (busy, idle) = (place.client(client()).await, place.client(client()).await);
-    let waiting = start(on, busy.call_tool("later", json!({ "n": 500 })));
+    let waiting = sent(on, busy.call_tool("later", json!({ "n": 500 }))).await;
     echoes(on, &busy, "behind them").await;
     let listening = place.listening.take().expect("it listens");
     let address = listening.address().clone();
@@ -200,4 +200,14 @@ pub(crate) async fn restart(on: &'static dyn Adapter, over: Transport) {
         }
         soon(on, client.close()).await;
     }
+}
+
+/// Starts a call, which has been handed to its connection when this returns.
+async fn sent<T: Send + 'static>(
+    on: &dyn Adapter,
+    call: impl IntoFuture<Output = T, IntoFuture: Send + 'static>,
+) -> impl Future<Output = T> {
+    let mut call = Box::pin(call.into_future());
+    assert!(poll_once(&mut call).await.is_none(), "nobody can have answered yet");
+    start(on, call)
 }
