@@ -47,23 +47,14 @@ pub enum Batch {
     Macros,
     /// Tasks that run.
     TasksRuntime,
-    /// The published simulation.
-    Simulation,
     /// Pages to read.
     Documentation,
 }
 
 impl Batch {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 7] = [
-        Self::Http,
-        Self::Authorization,
-        Self::CommandLine,
-        Self::Macros,
-        Self::TasksRuntime,
-        Self::Simulation,
-        Self::Documentation,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Http, Self::Authorization, Self::CommandLine, Self::Macros, Self::TasksRuntime, Self::Documentation];
 
     /// Its name in the tables.
     pub fn name(self) -> &'static str {
@@ -73,7 +64,6 @@ impl Batch {
             Self::CommandLine => "command-line",
             Self::Macros => "macros",
             Self::TasksRuntime => "tasks-runtime",
-            Self::Simulation => "simulation",
             Self::Documentation => "documentation",
         }
     }
