@@ -330,7 +330,7 @@ impl Connection {
             self.abandon_call(id, "timed out", RequestError::TimedOut(which));
         }
         for id in self.calls.held_back_until(self.now) {
-            self.send_again(id, Tail::default());
+            self.send_held_back(id);
         }
         if self.calls.earliest.is_some_and(|earliest| earliest <= self.now) {
             self.calls.find_earliest();

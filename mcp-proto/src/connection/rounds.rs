@@ -140,6 +140,19 @@ impl Connection {
     }
 
     /// Sends a request again: the same parameters, a new wire id, the state that came, fresh `_meta`.
+    /// Sends again what was to wait a little; a little later still while the output is full, since many that come at once are no reason
+    /// to take the server for one that does not read.
+    pub(super) fn send_held_back(&mut self, id: OutboundId) {
+        if !self.output.is_full() {
+            return self.send_again(id, Tail::default());
+        }
+        let until = self.now + HOLD_BACK;
+        if let Some(again) = self.calls.get_mut(id).and_then(|call| call.again.as_deref_mut()) {
+            again.step = Step::HeldBack(until);
+        }
+        self.calls.find_earliest();
+    }
+
     pub(super) fn send_again(&mut self, id: OutboundId, mut tail: Tail) {
         let now = self.now;
         let Some(again) = self.calls.get_mut(id).and_then(|call| {

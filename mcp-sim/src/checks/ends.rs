@@ -106,6 +106,8 @@ impl Clocks {
             && let Some(clock) = self.tokens.get(&token.to_string()).and_then(|id| self.calls.get_mut(id))
             && let Some(progress) = value["params"]["progress"].as_f64()
             && clock.progress.is_none_or(|last| last < progress)
+            // After that it is given up, which is told when the application looks.
+            && now.saturating_since(clock.heard) < clock.deadlines.0
         {
             clock.progress = Some(progress);
             clock.heard = now;

@@ -49,8 +49,8 @@ impl Check for Handshake {
                         require!(!first || opens, "the first message is {method}");
                     }
                     Side::Server => {
-                        // A server may ping at any time, if its client must be of the legacy era.
-                        let may_ping = method == "ping" && !facts.modern_server;
+                        // A server may ping at any time, if its client must be of the legacy era, and give a ping up.
+                        let may_ping = ["ping", "notifications/cancelled"].contains(&method) && !facts.modern_server;
                         require!(begun.answered || may_ping, "{method} before the client has begun");
                     }
                 }

@@ -198,6 +198,28 @@ fn rounds_with_a_state_only_are_held_back_longer_and_longer() {
     assert!(client.frames().is_empty());
 }
 
+/// Found by simulation: a client that was told by many answers at once to come again did so for all of them at once, with more than
+/// its own output may hold, and took the server for one that does not read.
+#[test]
+fn many_that_are_held_back_do_not_all_come_at_once() {
+    const MANY: usize = 20;
+
+    let mut client = modern_client(|config| config.limits.output = 1000);
+    let first: Vec<Value> = (0..MANY).map(|_| calling(&mut client, &CallOptions::default()).1).collect();
+    for first in &first {
+        client.line(&asks(&first["id"], r#","requestState":"s""#));
+    }
+    let (mut again, mut turns) = (0, 0);
+    while again < MANY {
+        let delay = client.conn.poll_timeout().expect("calls are open").saturating_since(client.now);
+        client.wait(delay);
+        assert_eq!(client.closed_by(), None);
+        again += client.frames().len();
+        turns += 1;
+    }
+    assert!(again == MANY && turns > 1, "{again} in {turns} turns");
+}
+
 /// The limit counts rounds with questions just so; by default there may be ten.
 #[test]
 fn rounds_are_limited() {
