@@ -7,7 +7,7 @@ use mcp::model::{CallToolResult, Progress, Tool};
 use mcp::{Client, PeerCapabilities};
 
 pub(crate) fn usage() {
-    println!("usage: quickstart [--runtime tokio|async-std|smol] [COMMAND ARGS... [--call NAME JSON]]");
+    eprintln!("usage: quickstart [--runtime tokio|async-std|smol] [COMMAND ARGS... [--call NAME JSON]]");
 }
 
 pub(crate) fn heading(text: &str) {
