@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_lite::future;
 
 use super::hall::{Hall, Listening};
+use super::opening::Opening;
 use super::{Accepted, Address, ListenOptions, Listener};
 use crate::Result;
 use crate::runtime::Spawn;
@@ -147,7 +148,7 @@ impl<R: Spawn> Keeper<R> {
         if *turned_away > 0 {
             tracing::warn!(number = std::mem::take(turned_away), "clients were turned away; now they are let in again");
         }
-        let (shared, serving) = begin_server(runtime.clone(), reader, writer, None, server);
+        let (shared, serving) = begin_server(runtime.clone(), Opening::of(reader), writer, None, server);
         let guest = hall.enter(peer, Arc::clone(&shared));
         // Boxed, so that it is gone once it is over.
         let too_long = Box::pin(runtime.sleep_until(runtime.now() + options.silence));

@@ -6,7 +6,8 @@
 //! implement [`Listener`] and call [`listen`].
 //!
 //! The framing is that of stdio: one message a line. Nothing is encrypted and nobody is asked who they are, so a server listens on this
-//! machine only unless it is told otherwise: [`Bind`].
+//! machine only unless it is told otherwise: [`Bind`]. Whoever does not begin with JSON is disconnected at once: any web page can have a
+//! browser on this machine send HTTP here, with messages in its body.
 
 mod address;
 #[cfg(any(unix, windows))]
@@ -14,6 +15,7 @@ mod bind;
 mod connect;
 mod hall;
 mod keeper;
+mod opening;
 mod options;
 #[cfg(any(unix, windows))]
 mod socket;

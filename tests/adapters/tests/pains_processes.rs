@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use common::{BOUND, Raw, call, soon, until, within};
+use common::{BOUND, Raw, call, raw_server, soon, until, within};
 use mcp::process::{Command, Shutdown, Stderr};
 use mcp::{Client, ProtocolVersion};
 use rustix::process::{Pid, Signal, kill_process};
@@ -150,19 +150,6 @@ fn pain_4_the_end_of_a_runtime_and_a_panic_leave_no_child() {
         assert!(start.elapsed() < BOUND, "left behind: {pids:?}");
         std::thread::yield_now();
     }
-}
-
-fn raw_server(mode: &str) -> (tokio::process::Child, Raw) {
-    let mut child = tokio::process::Command::new(PEER)
-        .args(mode.split(' '))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("it starts");
-    let raw = Raw::new(child.stdout.take().expect("piped"), child.stdin.take().expect("piped"));
-    (child, raw)
 }
 
 /// What a server prints on the wire, in front of, between and behind its messages, broke clients or ended them.

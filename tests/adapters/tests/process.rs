@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{BOUND, Raw, call, soon, until, within};
+use common::{BOUND, call, raw_server, soon, until, within};
 use mcp::process::{Command, How, Shutdown};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -70,19 +70,6 @@ async fn a_killed_client_takes_its_working_server_along() {
 #[tokio::test]
 async fn a_killed_client_takes_its_blocked_server_along() {
     assert!(server_outlives_its_client_by("block").await < NOTICED);
-}
-
-fn raw_server(mode: &str) -> (tokio::process::Child, Raw) {
-    let mut child = tokio::process::Command::new(PEER)
-        .args(mode.split(' '))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("it starts");
-    let raw = Raw::new(child.stdout.take().expect("piped"), child.stdin.take().expect("piped"));
-    (child, raw)
 }
 
 /// Specification: basic/lifecycle (shutdown): the client closes the input, the server exits.

@@ -254,7 +254,7 @@ fn what_idle_clients_make_the_server_hold_is_bounded() {
             let before = held.used();
             let half_a_line = |kib: usize| {
                 let mut stream = TcpStream::connect(address).expect("it listens");
-                stream.write_all(&vec![b'x'; kib * 1024]).expect("it takes it");
+                stream.write_all(&vec![b'['; kib * 1024]).expect("it takes it");
                 stream.set_read_timeout(Some(BOUND)).expect("a socket");
                 stream
             };
@@ -280,6 +280,58 @@ fn what_idle_clients_make_the_server_hold_is_bounded() {
         drop(others);
         until(on, || listening.connections() == 1).await;
         until(on, || budget.used() == 0).await;
+    });
+}
+
+/// A web page can have a browser send HTTP to any port of the machine, with a body of its own: its messages must reach no tool.
+#[test]
+fn a_browser_that_posts_messages_to_a_socket_calls_nothing() {
+    on_each_runtime(async |on| {
+        let gate = Gate::new();
+        let listening = on.listen_tcp(server(&gate), ListenOptions::default()).await.expect("a port");
+        let address = tcp(&listening);
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let call = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": { "name": "wait", "arguments": {}, "_meta": meta },
+        });
+        let said = beside(on, move || {
+            [
+                "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\r\n",
+                "\u{16}\u{3}\u{1}\0",
+                "\n hello\n",
+            ]
+            .map(|head| {
+                let mut browser = TcpStream::connect(address).expect("it listens");
+                browser.set_read_timeout(Some(BOUND)).expect("an option");
+                // It may be cut off before all is sent.
+                let _ = browser.write_all(format!("{head}{call}\n").as_bytes());
+                let mut said = Vec::new();
+                let end = browser.read_to_end(&mut said).map_err(|error| error.kind());
+                assert!(matches!(end, Ok(_) | Err(ErrorKind::ConnectionReset)), "{end:?}");
+                said
+            })
+        })
+        .await;
+        assert!(said.iter().all(Vec::is_empty), "{said:?}");
+        assert_eq!(gate.started.load(Ordering::SeqCst), 0, "nothing is called");
+        until(on, || listening.connections() == 0).await;
+        // Blank lines and a mark in front are no offence, and a message in pieces is one.
+        let answer = beside(on, move || {
+            let mut client = TcpStream::connect(address).expect("it listens");
+            client.set_read_timeout(Some(BOUND)).expect("an option");
+            for piece in ["\r\n", "\u{feff}", " {", "\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n"] {
+                client.write_all(piece.as_bytes()).expect("it reads");
+            }
+            let mut line = String::new();
+            BufReader::new(client).read_line(&mut line).expect("an answer");
+            line
+        })
+        .await;
+        assert!(answer.contains("\"id\":1"), "{answer}");
     });
 }
 

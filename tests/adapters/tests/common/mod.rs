@@ -11,6 +11,7 @@ pub(crate) mod scripted;
 pub(crate) mod spans;
 
 use std::panic::Location;
+use std::process::Stdio;
 use std::time::Duration;
 
 use mcp::process::Command;
@@ -211,4 +212,18 @@ pub(crate) fn modern(id: impl Into<Value>, method: &str, mut params: Value) -> V
 /// A request of a session.
 pub(crate) fn request(id: impl Into<Value>, method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": params })
+}
+
+/// A process to be tested against, started by these words, and the way to talk to it.
+pub(crate) fn raw_server(mode: &str) -> (tokio::process::Child, Raw) {
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_peer"))
+        .args(mode.split(' '))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it starts");
+    let raw = Raw::new(child.stdout.take().expect("piped"), child.stdin.take().expect("piped"));
+    (child, raw)
 }
