@@ -339,3 +339,8 @@ pub async fn connect_stream(
 ) -> mcp::Result<Client> {
     mcp::stream::connect(AsyncStd::current()?, reader, writer, None, client).await
 }
+
+/// The README's example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -341,3 +341,8 @@ pub async fn connect_stream(
 ) -> mcp::Result<Client> {
     mcp::stream::connect(Tokio::current()?, reader, writer, None, client).await
 }
+
+/// The README's example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_lite::future;
 use mcp_proto::model::{
     ClientCapabilities, CreateMessageParams, CreateMessageResult, ElicitParams, ElicitResult, ElicitationCapability,
     Implementation, LogParams, LoggingLevel, Root, RootsCapability, SubscriptionFilter, Supported,
@@ -21,7 +22,7 @@ use super::request::{set_cap, set_idle};
 use super::{Asked, Caching, Client};
 use crate::intercept::{Interceptor, Link};
 use crate::runtime::Spawn;
-use crate::stream::{BoxFuture, Budget, ResponseRouter, Service};
+use crate::stream::{Budget, ResponseRouter, Service};
 use crate::trace::{Propagation, Tracer, Transport};
 use crate::{Error, Result};
 
@@ -347,8 +348,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Hears that the list of tools has changed. In the stateless era (2026-07-28) the client listens for it by itself; if that
-    /// breaks off and is taken up again, everything counts as changed.
+    /// Hears that the list of tools has changed. In the stateless era (2026-07-28) the client listens for it by itself, from before
+    /// connecting is over; if that breaks off and is taken up again, everything counts as changed.
     pub fn on_tools_changed<Fut>(mut self, hear: impl Fn(Client) -> Fut + Send + Sync + 'static) -> Self
     where
         Fut: Future<Output = ()> + Send + 'static,
@@ -479,9 +480,20 @@ impl Setup {
     /// Once connected: what is done in front of, and beside, what the application does.
     pub(crate) async fn settle(&self, runtime: &impl Spawn, client: &Client) {
         self.ask_for_logs(client, None).await;
-        if let Some(listening) = self.listening(client, Time::First) {
-            runtime.spawn(listening);
+        let Some((client, filter)) = self.listener(client) else { return };
+        let mut opening = listen::open_for_callbacks(&client, &filter);
+        // So that what changes from now on is told. A server that does not even say whether it will tell is not waited for.
+        let session = client.inner.link.current();
+        let opened = async { Some((&mut opening).await) };
+        let patience = async {
+            session.sleep(self.config.probe_deadline).await;
+            None
+        };
+        let opened = future::or(opened, patience).await;
+        if let Some(opened) = opened {
+            opening = Box::pin(std::future::ready(opened));
         }
+        runtime.spawn(listen::for_callbacks(client, filter, opening, Time::First));
     }
 
     /// Once connected: asks a server of the legacy era for log messages.
@@ -495,11 +507,19 @@ impl Setup {
         }
     }
 
-    /// Once connected: what listens for changes by itself, where the server tells them only to who does.
-    pub(super) fn listening(&self, client: &Client, time: Time) -> Option<BoxFuture<()>> {
+    /// Once connected again: listens for changes as before.
+    pub(super) fn listen_again(&self, runtime: &impl Spawn, client: &Client) {
+        if let Some((client, filter)) = self.listener(client) {
+            let opening = listen::open_for_callbacks(&client, &filter);
+            runtime.spawn(listen::for_callbacks(client, filter, opening, Time::Again));
+        }
+    }
+
+    /// Who listens for changes by itself, and for which, where the server tells them only to who does.
+    fn listener(&self, client: &Client) -> Option<(Client, SubscriptionFilter)> {
         let filter = self.heard_lists();
         let listens = client.era() == Era::Modern && !filter.is_empty();
-        listens.then(|| Box::pin(listen::for_callbacks(client.without_lease(), filter, time)) as BoxFuture<()>)
+        listens.then(|| (client.without_lease(), filter))
     }
 
     /// Of which lists the callbacks want to hear.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::Client;
 use super::request::set_idle;
-use crate::stream::{Answered, Call, Key, Shared, Sink};
+use crate::stream::{Answered, BoxFuture, Call, Key, Shared, Sink};
 use crate::{Error, Result};
 
 /// The wish to hear of changes, which is sent when it is awaited; see [`Client::listen`].
@@ -355,12 +355,19 @@ pub(super) enum Time {
     Again,
 }
 
+/// A subscription of the client's callbacks, as soon as the server has granted it.
+pub(super) type Opening = BoxFuture<Result<Changes>>;
+
+pub(super) fn open_for_callbacks(client: &Client, filter: &SubscriptionFilter) -> Opening {
+    Box::pin(client.listen(filter.clone()).open(Sink::Callbacks))
+}
+
 /// Listens on behalf of the client's callbacks, as long as the connection lives and the server wants to be listened to.
-pub(super) async fn for_callbacks(client: Client, filter: SubscriptionFilter, mut time: Time) {
+pub(super) async fn for_callbacks(client: Client, filter: SubscriptionFilter, mut opening: Opening, mut time: Time) {
     let session = client.inner.link.current();
     let mut pause = FIRST_PAUSE;
     loop {
-        match client.listen(filter.clone()).open(Sink::Callbacks).await {
+        match opening.await {
             Ok(changes) if changes.granted().is_empty() && changes.ended.is_none() => {
                 tracing::debug!("the server tells of no changes");
                 return;
@@ -387,6 +394,7 @@ pub(super) async fn for_callbacks(client: Client, filter: SubscriptionFilter, mu
             return;
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
+        opening = open_for_callbacks(&client, &filter);
     }
 }
 

@@ -12,7 +12,7 @@ use futures_lite::future;
 use mcp_proto::model::Capability;
 use mcp_proto::{CloseReason, Era, Timestamp};
 
-use super::listen::{Time, tell_all_changed};
+use super::listen::tell_all_changed;
 use super::{Client, ClientBuilder, Setup};
 use crate::process::Command;
 use crate::runtime::Spawn;
@@ -390,9 +390,7 @@ async fn resume(
         }
     };
     unheard.into_iter().for_each(std::task::Waker::wake);
-    if let Some(listening) = setup.listening(&client, Time::Again) {
-        runtime.spawn(listening);
-    }
+    setup.listen_again(&runtime, &client);
     let told = told.and_then(|told| contain_callback(RESTARTED, None, || told(client, restarted)));
     if let Some(hearing) = told {
         handle_contained(RESTARTED, hearing).await;

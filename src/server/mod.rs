@@ -5,6 +5,7 @@ mod carrier;
 mod completion;
 mod context;
 mod definition;
+mod described;
 mod handler;
 mod hooks;
 mod hub;

@@ -3,15 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mcp_proto::model::{self, ContentBlock, GetPromptResult, Icon, ListPromptsResult, PromptArgument, PromptMessage};
+use mcp_proto::model::{self, ContentBlock, GetPromptResult, ListPromptsResult, PromptArgument, PromptMessage};
 use mcp_proto::{Body, EncodeError, ErrorObject};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::completion::{Completer, Completers, CompletionOutput, Partial};
 use super::context::Context;
 use super::definition::{Definition, Fault};
+use super::described::described;
 use super::handler::{Handler, HandlerError, Outcome, Strings};
 use super::registry::{Cache, Listed, Registry};
 use super::serving::Threading;
@@ -104,27 +105,6 @@ impl Prompt {
         self
     }
 
-    /// A name for people.
-    #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.definition.title = Some(title.into());
-        self
-    }
-
-    /// Images that stand for it.
-    #[must_use]
-    pub fn icons(mut self, icons: impl IntoIterator<Item = Icon>) -> Self {
-        self.definition.icons = Some(icons.into_iter().collect());
-        self
-    }
-
-    /// Metadata of it.
-    #[must_use]
-    pub fn meta(mut self, meta: Map<String, Value>) -> Self {
-        self.definition.meta = Some(meta);
-        self
-    }
-
     /// For a handler that blocks: it runs on a thread of its own, off the executor.
     #[must_use]
     pub fn blocking(mut self) -> Self {
@@ -178,6 +158,8 @@ fn arguments_of<T: JsonSchema>() -> Vec<PromptArgument> {
     };
     fields.map(argument).collect()
 }
+
+described!(Prompt);
 
 impl fmt::Debug for Prompt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,17 +7,17 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use mcp_proto::model::{
-    self, Annotations, BlobResourceContents, CacheScope, Icon, ListResourceTemplatesResult, ListResourcesResult,
+    self, Annotations, BlobResourceContents, CacheScope, ListResourceTemplatesResult, ListResourcesResult,
     ReadResourceResult, ResourceContents, TextResourceContents,
 };
 use mcp_proto::uri_template::UriTemplate;
 use mcp_proto::{Body, EncodeError};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use super::completion::{Completer, Completers, CompletionOutput, Partial};
 use super::context::Context;
 use super::definition::{Definition, Fault};
+use super::described::described;
 use super::handler::{Handler, HandlerError, Outcome, Strings};
 use super::registry::{Cache, Listed, Registry};
 use super::serving::Threading;
@@ -100,17 +100,10 @@ impl Reader {
     }
 }
 
-/// The setters that both have.
-macro_rules! described {
+/// The setters that only these two have.
+macro_rules! of_both {
     ($name:ident) => {
         impl $name {
-            /// A name for people.
-            #[must_use]
-            pub fn title(mut self, title: impl Into<String>) -> Self {
-                self.definition.title = Some(title.into());
-                self
-            }
-
             /// What it is, for a language model.
             #[must_use]
             pub fn description(mut self, description: impl Into<String>) -> Self {
@@ -129,20 +122,6 @@ macro_rules! described {
             #[must_use]
             pub fn annotations(mut self, annotations: Annotations) -> Self {
                 self.definition.annotations = Some(annotations);
-                self
-            }
-
-            /// Images that stand for it.
-            #[must_use]
-            pub fn icons(mut self, icons: impl IntoIterator<Item = Icon>) -> Self {
-                self.definition.icons = Some(icons.into_iter().collect());
-                self
-            }
-
-            /// Metadata of it.
-            #[must_use]
-            pub fn meta(mut self, meta: Map<String, Value>) -> Self {
-                self.definition.meta = Some(meta);
                 self
             }
 
@@ -178,7 +157,9 @@ macro_rules! described {
     };
 }
 
+of_both!(Resource);
 described!(Resource);
+of_both!(ResourceTemplate);
 described!(ResourceTemplate);
 
 impl Resource {

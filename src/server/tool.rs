@@ -4,9 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use mcp_proto::model::{
-    self, ArgumentFaults, CallToolResult, Icon, ListToolsResult, Rules, ToolAnnotations, UnknownDialect,
-};
+use mcp_proto::model::{self, ArgumentFaults, CallToolResult, ListToolsResult, Rules, ToolAnnotations, UnknownDialect};
 use mcp_proto::{Body, EncodeError, ErrorObject};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -14,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::context::Context;
 use super::definition::{Definition, Fault, Lenient};
+use super::described::described;
 use super::output::ToolOutput;
 use super::registry::{Cache, Listed, Registry};
 use super::serving::Threading;
@@ -73,13 +72,6 @@ impl Tool {
         self
     }
 
-    /// A name for people.
-    #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.definition.title = Some(title.into());
-        self
-    }
-
     /// Hints about what it does to the world.
     ///
     /// ```
@@ -92,13 +84,6 @@ impl Tool {
     #[must_use]
     pub fn annotations(mut self, annotations: ToolAnnotations) -> Self {
         self.definition.annotations = Some(annotations);
-        self
-    }
-
-    /// Images that stand for it.
-    #[must_use]
-    pub fn icons(mut self, icons: impl IntoIterator<Item = Icon>) -> Self {
-        self.definition.icons = Some(icons.into_iter().collect());
         self
     }
 
@@ -193,6 +178,8 @@ impl Structure {
         result
     }
 }
+
+described!(Tool);
 
 impl fmt::Debug for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,6 +12,7 @@ use mcp_proto::model::LoggingLevel;
 use mcp_proto::{CloseReason, Timestamp};
 
 use super::shared::{Shared, State};
+use super::waiting::Waiting;
 use crate::Error;
 use crate::process::Child;
 use crate::runtime::Runtime;
@@ -37,7 +38,7 @@ struct Inner {
     restarts: u64,
     memory: Memory,
     /// Who waits for the next phase, and until when.
-    waiting: Vec<(Option<Timestamp>, Waker)>,
+    waiting: Waiting,
     supervisor: Option<Waker>,
 }
 
@@ -231,7 +232,7 @@ impl Link {
         if until.is_some_and(|until| until <= now) {
             return Route::TooLate;
         }
-        let (unused, supervisor) = (inner.wait(until, waker), inner.supervisor.take());
+        let (unused, supervisor) = (inner.waiting.add(until, waker), inner.supervisor.take());
         drop(inner);
         drop(unused);
         if let Some(supervisor) = supervisor {
@@ -260,7 +261,7 @@ impl Succession {
             failure: None,
             restarts: 0,
             memory: Memory::default(),
-            waiting: Vec::new(),
+            waiting: Waiting::default(),
             supervisor: None,
         })))
     }
@@ -330,11 +331,11 @@ impl Succession {
                     return Poll::Ready(());
                 }
                 let replaced = inner.supervisor.replace(waker);
-                let expired = inner.expired(now);
-                let next = inner.waiting.iter().filter_map(|(until, _)| *until).min();
+                let expired = inner.waiting.expired(now);
+                let next = inner.waiting.next();
                 drop(inner);
                 drop(replaced);
-                expired.into_iter().for_each(Waker::wake);
+                expired.for_each(Waker::wake);
                 let Some(next) = next else { return Poll::Pending };
                 if sleep.as_ref().is_none_or(|(until, _)| next < *until) {
                     sleep = Some((next, Box::pin(runtime.sleep_until(next))));
@@ -354,7 +355,7 @@ impl Succession {
             let waker = cx.waker().clone();
             let mut inner = self.lock();
             let found = look(&inner);
-            let unused = if found.is_none() { inner.wait(None, waker) } else { Some(waker) };
+            let unused = if found.is_none() { inner.waiting.add(None, waker) } else { Some(waker) };
             drop(inner);
             drop(unused);
             found.map_or(Poll::Pending, Poll::Ready)
@@ -366,39 +367,15 @@ impl Succession {
         let mut inner = self.lock();
         let Some(next) = next(inner.phase) else { return };
         inner.phase = next;
-        let waiting = std::mem::take(&mut inner.waiting);
+        let waiting = inner.waiting.take();
         let supervisor = inner.supervisor.take();
         drop(inner);
-        waiting.into_iter().map(|(_, waker)| waker).chain(supervisor).for_each(Waker::wake);
+        waiting.chain(supervisor).for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Changed by single steps only, so it is right in any state.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    /// Remembers who waits: one entry for each task. What it returns is to be dropped outside the lock.
-    #[must_use]
-    fn wait(&mut self, until: Option<Timestamp>, waker: Waker) -> Option<Waker> {
-        match self.waiting.iter_mut().find(|(_, known)| known.will_wake(&waker)) {
-            Some((known, _)) => {
-                *known = [*known, until].into_iter().flatten().min();
-                Some(waker)
-            }
-            None => {
-                self.waiting.push((until, waker));
-                None
-            }
-        }
-    }
-
-    fn expired(&mut self, now: Timestamp) -> Vec<Waker> {
-        let is_over = |until: &Option<Timestamp>| until.is_some_and(|until| until <= now);
-        let (expired, waiting): (Vec<_>, _) = self.waiting.drain(..).partition(|(until, _)| is_over(until));
-        self.waiting = waiting;
-        expired.into_iter().map(|(_, waker)| waker).collect()
     }
 }
 

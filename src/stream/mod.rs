@@ -42,6 +42,7 @@ mod questions;
 mod routing;
 mod screening;
 mod shared;
+mod waiting;
 
 use std::future::poll_fn;
 use std::io;

@@ -18,6 +18,7 @@ use mcp_proto::{
 use super::budget::{Busy, Load};
 use super::listeners::{Heard, Listeners};
 use super::questions::Questions;
+use super::waiting::Waiting;
 use crate::client::Kept;
 use crate::trace::{Operation, Tracer};
 
@@ -36,7 +37,7 @@ pub(crate) struct State {
     /// The handlers at work, so that they can be told that their request was cancelled.
     handlers: BTreeMap<InboundId, AtWork>,
     /// Who waits for room in a queue, and until when; without an end it is the connection that gives up.
-    waiting: Vec<(Option<Timestamp>, Waker)>,
+    waiting: Waiting,
     /// Who waits for the handshake, or for the end, each under a number of its own.
     pub(crate) watchers: BTreeMap<u64, Waker>,
     next_watcher: u64,
@@ -161,7 +162,7 @@ impl Shared {
             connection,
             waiters: BTreeMap::new(),
             handlers: BTreeMap::new(),
-            waiting: Vec::new(),
+            waiting: Waiting::default(),
             watchers: BTreeMap::new(),
             next_watcher: 0,
             asked: BTreeMap::new(),
@@ -311,14 +312,14 @@ impl State {
                         turn.wakers.extend(waiter.waker.take());
                     }
                 }
-                Event::Writable => turn.wakers.extend(self.waiting.drain(..).map(|(_, waker)| waker)),
+                Event::Writable => turn.wakers.extend(self.waiting.take()),
                 Event::Closed { reason, while_probing } => {
                     turn.gone.clear();
                     self.died_of_probe = while_probing && reason == CloseReason::PeerClosed;
                     self.closed = Some(reason);
                     // What is open at the end is cancelled right before it is told.
                     self.cut = cut;
-                    turn.wakers.extend(self.waiting.drain(..).map(|(_, waker)| waker));
+                    turn.wakers.extend(self.waiting.take());
                     turn.wakers.extend(std::mem::take(&mut self.watchers).into_values());
                     turn.wakers.append(&mut self.listeners.wakers());
                 }
@@ -330,17 +331,7 @@ impl State {
     /// Remembers who waits for room. What it returns is to be dropped outside the lock.
     #[must_use]
     pub(crate) fn wait_for_room(&mut self, until: Option<Timestamp>, waker: Waker) -> Option<Waker> {
-        // One entry for each task, however often it looks and however many of its calls wait.
-        match self.waiting.iter_mut().find(|(_, known)| known.will_wake(&waker)) {
-            Some((known, _)) => {
-                *known = [*known, until].into_iter().flatten().min();
-                Some(waker)
-            }
-            None => {
-                self.waiting.push((until, waker));
-                None
-            }
-        }
+        self.waiting.add(until, waker)
     }
 
     /// Remembers who waits for the handshake or for the end, under the number that `key` keeps. As above.
@@ -407,8 +398,7 @@ impl State {
 
     /// When the driver has to look again: for the connection, or because somebody has waited long enough for room.
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
-        let waiting = self.waiting.iter().filter_map(|(until, _)| *until).min();
-        [self.connection.poll_timeout(), waiting].into_iter().flatten().min()
+        [self.connection.poll_timeout(), self.waiting.next()].into_iter().flatten().min()
     }
 
     /// Sends what waits for room without anybody waiting for it.
@@ -418,12 +408,7 @@ impl State {
 
     /// Wakes those who have waited long enough for room.
     pub(crate) fn expire_waiting(&mut self, now: Timestamp, turn: &mut Turn) {
-        let is_over = |until: &Option<Timestamp>| until.is_some_and(|until| until <= now);
-        if self.waiting.iter().any(|(until, _)| is_over(until)) {
-            let (expired, waiting): (Vec<_>, _) = self.waiting.drain(..).partition(|(until, _)| is_over(until));
-            self.waiting = waiting;
-            turn.wakers.extend(expired.into_iter().map(|(_, waker)| waker));
-        }
+        turn.wakers.extend(self.waiting.expired(now));
     }
 
     /// The handler of a request has ended, whatever came of it. What it returns may hold wakers: drop it outside the lock.

@@ -5,7 +5,7 @@ mod common;
 use common::{Raw, soon};
 use mcp::model::{Icon, ToolAnnotations};
 use mcp::{Client, Prompt, ProtocolVersion, Resource, ResourceTemplate, Server, Tool};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 fn stamped(id: u32, method: &str, mut params: Value) -> Value {
     params["_meta"] = json!({
@@ -104,10 +104,12 @@ async fn a_tool_and_a_server_are_told_with_all_they_say_of_themselves() {
     let schema = json!({ "type": "object", "properties": { "a": { "type": "string" } } });
     let Value::Object(schema) = schema else { panic!("an object") };
     let icons = vec![Icon::new("https://example.com/i.svg").with_mime_type("image/svg+xml")];
+    let meta = Map::from_iter([("example.com/note".to_owned(), json!({ "n": 1 }))]);
     let tool = Tool::new("t", "what it does", async || "x")
         .title("T")
         .annotations(hints.clone())
         .icons(icons.clone())
+        .meta(meta.clone())
         .input_schema(schema.clone());
     let server = Server::new("s", "2")
         .title("S")
@@ -137,7 +139,7 @@ async fn a_tool_and_a_server_are_told_with_all_they_say_of_themselves() {
             (Some("T"), Some("what it does")),
             "{version}"
         );
-        assert_eq!(tool.icons.as_ref(), Some(&icons), "{version}");
+        assert_eq!((tool.icons.as_ref(), tool.meta.as_ref()), (Some(&icons), Some(&meta)), "{version}");
         assert_eq!((tool.annotations, tool.input_schema), (Some(hints.clone()), schema.clone()), "{version}");
     }
 }
