@@ -503,3 +503,25 @@ async fn a_subscription_lost_with_its_server_is_opened_on_the_next_connection() 
         assert!(matches!(changes.ended(), Some(Ended::Lost(error)) if error.is_closed()));
     }
 }
+
+/// A client is connected once its own subscription is granted; a server that leaves that open is waited for no longer than for its era,
+/// and heard when it does grant.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_grant_is_not_waited_for_long() {
+    let (tell, mut told) = unbounded_channel();
+    let builder = client().on_tools_changed(move |_| {
+        let _ = tell.send(());
+        async {}
+    });
+    let builder = builder.handshake(Duration::from_secs(30), Duration::from_secs(3));
+    let began = tokio::time::Instant::now();
+    let (client, stage) = Scripted::new(E).connect(builder, |_| Vec::new()).await;
+    assert!((3..5).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    let listen = stage.heard_of("subscriptions/listen").remove(0);
+    for message in granting(&listen) {
+        stage.say(message);
+    }
+    stage.say(on(&listen, "notifications/tools/list_changed", json!({})));
+    soon(told.recv()).await.expect("it is told");
+    client.close().await;
+}
