@@ -52,11 +52,13 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "http"))]
 extern crate std;
 
 mod cache;
 mod connection;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod jsonrpc;
 pub mod line;
 pub mod model;

@@ -1,0 +1,29 @@
+//! MCP over HTTP, without I/O: which requests are let in, what is answered with which status, which stream carries which message.
+//!
+//! Specification: basic/transports (2025-03-26 to 2025-11-25: Streamable HTTP with sessions; 2026-07-28: without), and HTTP with SSE of
+//! 2024-11-05. Nothing here knows an HTTP library beyond the types of the crate `http`: a driver shows heads and bodies of requests, and
+//! is told heads, data and ends of responses.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+/// What a response is made of, in this order: a head, data any number of times, the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Comes first, once.
+    Head(Head),
+    /// A part of the body.
+    Data(Bytes),
+    /// Comes last, once.
+    End,
+}
+
+/// The head of a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Head {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers that the protocol wants.
+    pub headers: HeaderMap,
+}
