@@ -68,10 +68,10 @@ pub mod uri_template;
 
 pub use cache::{Asking, Cache, CacheLimits, Found, Question};
 pub use connection::{
-    About, Attachment, CallOptions, Change, ClientConfig, CloseReason, Connection, Deadlines, Event, Extension,
-    FreezeError, InboundId, InputRequired, Limits, Meta, Origin, OutboundId, OwnAnswers, Peer, PeerCapabilities,
-    RequestError, RequestMeta, RespondError, ResultKind, Rounds, Rule, Scope, SendError, ServerConfig, Start, Stats,
-    ThawError, TimedOut, Transmit, Wanted, Why,
+    About, Attachment, CallOptions, Change, Channel, ClientConfig, CloseReason, Connection, Deadlines, Event,
+    Extension, FreezeError, InboundId, InputRequired, Limits, Meta, Origin, OutboundId, OwnAnswers, Peer,
+    PeerCapabilities, RequestError, RequestMeta, RespondError, ResultKind, Rounds, Rule, Scope, SendError,
+    ServerConfig, Start, Stats, ThawError, TimedOut, Transmit, Wanted, Why,
 };
 pub use jsonrpc::{Body, EncodeError, ErrorCode, ErrorObject, Message};
 pub use model::{Era, ProtocolVersion};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Limits;
 use super::error::TimedOut;
-use super::event::{CallOptions, Deadlines, InboundId, OutboundId, Wanted};
+use super::event::{CallOptions, Deadlines, InboundId, Origin, OutboundId, Wanted};
 use crate::Timestamp;
 use crate::jsonrpc::{Body, RequestId};
 use crate::model::ProtocolVersion;
@@ -88,6 +88,8 @@ pub(super) struct Call {
     /// Whether its result may say that it has become a task.
     pub(super) may_become_task: bool,
     pub(super) within: Option<InboundId>,
+    /// The exchange that it left by.
+    pub(super) origin: Origin,
     pub(super) wants_progress: Wanted,
     #[serde(with = "super::freeze::bits")]
     pub(super) last_progress: Option<f64>,
@@ -202,7 +204,13 @@ impl Calls {
         self.open.iter().filter(|(_, call)| due(call)).map(|(id, _)| *id).collect()
     }
 
-    pub(super) fn add(&mut self, purpose: Purpose, options: &CallOptions, now: Timestamp) -> OutboundId {
+    pub(super) fn add(
+        &mut self,
+        purpose: Purpose,
+        origin: Origin,
+        options: &CallOptions,
+        now: Timestamp,
+    ) -> OutboundId {
         let id = OutboundId(self.next);
         let wire = self.next_wire;
         self.next += 1;
@@ -219,6 +227,7 @@ impl Calls {
             is_listen: false,
             may_become_task: false,
             within: options.within,
+            origin,
             wants_progress: options.progress,
             last_progress: None,
             deadlines: options.deadlines,

@@ -155,6 +155,9 @@ pub enum Why {
     WeLack,
     /// It is of a kind that is told on subscriptions only, and this is none, or none for that.
     NotAsked,
+    /// It belongs to no request of the peer's, and there is no way to the peer but by the answers to those: over HTTP no GET
+    /// stream is open, or no sessions are kept.
+    NoChannel,
     /// The request that it belongs to is answered or cancelled.
     Gone,
     /// The core sends this by itself, or it is a result and no message.
@@ -173,6 +176,7 @@ impl fmt::Display for Why {
             Self::PeerLacks => "the peer did not declare the capability that this needs",
             Self::WeLack => "this side did not declare the capability that this needs",
             Self::NotAsked => "no subscription asks for this here",
+            Self::NoChannel => "the peer can only be reached by way of its own requests now",
             Self::Gone => "the request that it belongs to is over",
             Self::NotYours => "the core sends this by itself, or it is a result and no message",
             Self::Closed => "the connection is closed",

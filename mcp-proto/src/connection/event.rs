@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::{CloseReason, RequestError, Rule};
-use crate::jsonrpc::{Body, Message, ProgressToken, RequestId};
+use crate::jsonrpc::{Body, ErrorCode, Message, ProgressToken, RequestId};
 use crate::model::{
     ClientCapabilities, Era, Implementation, LoggingLevel, Progress, ProtocolVersion, ServerCapabilities,
 };
@@ -36,6 +36,17 @@ impl Origin {
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
+}
+
+/// Whether there is a way to the peer for what belongs to none of its requests. On a stream there always is; over HTTP it is
+/// the stream that a client opens with GET. See [`handle_channel`](super::Connection::handle_channel).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Channel {
+    /// There is.
+    #[default]
+    Open,
+    /// There is none now.
+    Closed,
 }
 
 /// How a server connection begins.
@@ -63,7 +74,8 @@ impl Origin {
 pub enum Start {
     /// With the client's `initialize`.
     Handshake,
-    /// Without: the revision is known from elsewhere, as on a server that keeps no sessions.
+    /// Without: the revision is known from elsewhere, as on a server that keeps no sessions. Of the legacy era, such a server
+    /// cannot ask its client anything: the answer would reach another connection, if any.
     Assume(ProtocolVersion),
 }
 
@@ -375,12 +387,20 @@ pub struct Transmit {
     pub origin: Origin,
     /// What it is.
     pub about: About,
-    /// Whether nothing is open on this exchange any more. Never on a stream.
+    /// Whether nothing is open on this exchange any more. Never on [`Origin::STREAM`].
     pub last: bool,
+    /// Its code, if it is an error.
+    pub error: Option<ErrorCode>,
     /// What went with our own request.
     pub attachment: Option<Attachment>,
     /// One JSON text without line ends.
     pub frame: Vec<u8>,
+}
+
+impl Transmit {
+    pub(super) fn new(origin: Origin, about: About, frame: Vec<u8>) -> Self {
+        Self { origin, about, last: false, error: None, attachment: None, frame }
+    }
 }
 
 /// What a frame is about.

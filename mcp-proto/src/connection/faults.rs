@@ -79,6 +79,6 @@ impl Connection {
                 frame = refusal(unreadable, &short);
             }
         }
-        self.transmit(origin, About::Refusal, frame);
+        self.transmit_error(origin, About::Refusal, error.code, frame);
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calls::Calls;
 use super::error::CloseReason;
+use super::event::Channel;
 use super::lifecycle::Lifecycle;
 use super::requests::Requests;
 use super::stats::Stats;
@@ -18,7 +19,7 @@ use super::{ClientConfig, Connection, Limits, ServerConfig, Side};
 use crate::Timestamp;
 
 /// What the frozen bytes look like. A change of the state's shape is a new number, and no other is thawed.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Freezing.
 impl Connection {
@@ -66,6 +67,7 @@ impl Connection {
             requests,
             changes: self.changes.clone(),
             timers: self.timers.clone(),
+            channel: self.channel,
             wants_writable: self.wants_writable,
             wants_room: self.wants_room,
             ending: self.ending.clone(),
@@ -114,7 +116,7 @@ impl Connection {
         connection.requests = frozen.requests;
         connection.requests.restore(&connection.limits, connection.lifecycle.peer.as_ref());
         connection.changes = frozen.changes;
-        connection.timers = frozen.timers;
+        (connection.timers, connection.channel) = (frozen.timers, frozen.channel);
         (connection.wants_writable, connection.wants_room) = (frozen.wants_writable, frozen.wants_room);
         connection.ending = frozen.ending;
         connection.input_ended = frozen.input_ended;
@@ -144,6 +146,7 @@ struct Frozen {
     requests: Requests,
     changes: Changes,
     timers: Timers,
+    channel: Channel,
     wants_writable: bool,
     wants_room: bool,
     ending: Option<CloseReason>,

@@ -214,9 +214,10 @@ impl Connection {
         let Ok(CancelledParams { request_id: Some(wire), reason, .. }) = message.params().decode() else {
             return self.misbehaved(Rule::BadNotification(Fault::BadParam("requestId")), message.text());
         };
-        // Streams have one exchange. Unknown ids are a race that both sides must tolerate; an answer that has not left yet
-        // stays here.
-        let key = (Origin::STREAM, wire);
+        // Over HTTP it comes by an exchange of its own. Which of two requests with one id it means nobody can tell, so neither.
+        let Some(origin) = self.exchange_of(&wire) else { return };
+        // Unknown ids are a race that both sides must tolerate; an answer that has not left yet stays here.
+        let key = (origin, wire);
         if let Some(at) = self.requests.parked_at(key.0, &key.1) {
             // Nobody has begun with it.
             self.requests.unpark(at);
@@ -234,7 +235,7 @@ impl Connection {
             // Specification: basic/utilities/cancellation.
             return self.misbehaved(Rule::BadNotification(Fault::BadParam("requestId")), message.text());
         }
-        let Some(id) = self.requests.by_wire.remove(&key) else {
+        let Some(id) = self.requests.by_wire.get(&key).copied() else {
             let dropped = self.output.drop_reply_to(key.0, &json_text(&key.1));
             self.stats.dropped += dropped as u64;
             if dropped > 0 {
@@ -242,21 +243,7 @@ impl Connection {
             }
             return;
         };
-        let Some(request) = self.requests.open.get_mut(&id) else { return };
-        request.cancelled = true;
-        self.stats.dropped += u64::from(request.waiting_progress.take().is_some());
-        let (nested, is_subscription) = (request.nested, matches!(request.effect, Effect::Listen(_)));
-        self.stats.dropped += self.output.drop_within(id) as u64;
-        self.changes.end(id);
-        if nested > 0 {
-            self.end_nested(id);
-        }
-        self.events.push(Event::Cancelled { id, reason });
-        if is_subscription {
-            // Nobody works on it, so nobody releases it.
-            self.requests.remove(id);
-        }
-        self.resume_clocks();
+        self.cancel_request(id, reason);
     }
 }
 
@@ -361,7 +348,7 @@ impl Connection {
             let short = ErrorObject::new(error.code, "an error whose text is longer than the frame limit");
             frame = refusal(Some(&wire), &short);
         }
-        self.transmit(origin, About::Reply(id), frame);
+        self.transmit_error(origin, About::Reply(id), error.code, frame);
         Ok(())
     }
 
@@ -385,7 +372,7 @@ impl Connection {
         Ok(key)
     }
 
-    fn resume_clocks(&mut self) {
+    pub(super) fn resume_clocks(&mut self) {
         if !self.requests.any_live() {
             self.calls.resume(self.now);
         }

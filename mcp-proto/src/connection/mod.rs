@@ -5,6 +5,7 @@ mod config;
 mod end;
 mod error;
 mod event;
+mod exchanges;
 mod extension;
 mod faults;
 mod freeze;
@@ -33,8 +34,8 @@ use core::time::Duration;
 pub use config::{ClientConfig, Limits, OwnAnswers, ServerConfig};
 pub use error::{CloseReason, RequestError, RespondError, Rule, SendError, TimedOut, Why};
 pub use event::{
-    About, Attachment, CallOptions, Change, Deadlines, Event, InboundId, InputRequired, Meta, Origin, OutboundId, Peer,
-    PeerCapabilities, RequestMeta, ResultKind, Rounds, Scope, Start, Transmit, Wanted,
+    About, Attachment, CallOptions, Change, Channel, Deadlines, Event, InboundId, InputRequired, Meta, Origin,
+    OutboundId, Peer, PeerCapabilities, RequestMeta, ResultKind, Rounds, Scope, Start, Transmit, Wanted,
 };
 pub use extension::Extension;
 pub use freeze::{FreezeError, ThawError};
@@ -57,7 +58,8 @@ use crate::model::{Era, Progress, ProtocolVersion, SubscriptionFilter};
 ///
 /// - **Inputs** tell what came from outside: [`handle_input`](Self::handle_input),
 ///   [`handle_message`](Self::handle_message), [`handle_eof`](Self::handle_eof),
-///   [`handle_broken`](Self::handle_broken), [`handle_timeout`](Self::handle_timeout). They are infallible: whatever the
+///   [`handle_broken`](Self::handle_broken), [`handle_disconnect`](Self::handle_disconnect),
+///   [`handle_channel`](Self::handle_channel), [`handle_timeout`](Self::handle_timeout). They are infallible: whatever the
 ///   peer sends becomes a reply, a counter or an event. Late, early and spurious calls do nothing.
 /// - **Commands** tell what the application wants: [`request`](Self::request), [`cancel`](Self::cancel),
 ///   [`notify`](Self::notify), [`progress`](Self::progress), [`respond`](Self::respond), [`require_input`](Self::require_input),
@@ -122,6 +124,7 @@ pub struct Connection {
     output: Output,
     events: Events,
     timers: Timers,
+    channel: Channel,
     /// Whether somebody was refused as `Full`, or waits for room in the output only; told by `Event::Writable`.
     wants_writable: bool,
     wants_room: bool,
@@ -175,6 +178,7 @@ impl Connection {
             events: Events::new(limits.events),
             limits,
             timers: Timers::default(),
+            channel: Channel::default(),
             wants_writable: false,
             wants_room: false,
             ending: None,
@@ -410,9 +414,10 @@ impl Connection {
 impl Connection {
     /// The next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        let transmit = self.output.pop()?;
+        let mut transmit = self.output.pop()?;
         self.stats.sent += 1;
         self.output_moved();
+        transmit.last = transmit.origin != Origin::STREAM && !self.is_open(transmit.origin);
         Some(transmit)
     }
 

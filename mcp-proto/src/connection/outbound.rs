@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use super::calls::{Again, Purpose, Step};
 use super::error::{CloseReason, RequestError, SendError, Why};
 use super::event::{
-    About, CallOptions, Event, InboundId, Meta, Origin, OutboundId, PeerCapabilities, ResultKind, Rounds, Scope, Wanted,
+    About, CallOptions, Channel, Event, InboundId, Meta, Origin, OutboundId, PeerCapabilities, ResultKind, Rounds,
+    Scope, Transmit, Wanted,
 };
 use super::lifecycle::Phase;
 use super::{Connection, Side};
@@ -79,14 +80,15 @@ impl Connection {
         let frame = body
             .finish_within(limit, &self.request_tail(Tail::default(), version, &options, &wire), Some(&wire))
             .map_err(|body| SendError { why: Why::TooLarge, body })?;
-        let id = self.calls.add(purpose, &options, self.now);
+        let origin = options.within.map_or(Origin::STREAM, |within| self.requests.origin(within));
+        let id = self.calls.add(purpose, origin, &options, self.now);
         if let Some(call) = self.calls.get_mut(id) {
             call.again = again;
             call.returns_questions = returns_questions;
             call.is_listen = is_listen;
             call.may_become_task = may_become_task;
         }
-        self.transmit_with(Origin::STREAM, About::Call(id), attachment, frame);
+        self.put_out(Transmit { attachment, ..Transmit::new(origin, About::Call(id), frame) });
         Ok(id)
     }
 
@@ -138,6 +140,13 @@ impl Connection {
         }
         if self.output.is_full() {
             return Err(self.not_sent(Why::Full, body));
+        }
+        let is_unheard = within.is_none() && self.channel == Channel::Closed;
+        if is_unheard && body.level().is_none() {
+            return Err(self.not_sent(Why::NoChannel, body));
+        } else if is_unheard {
+            self.stats.dropped += 1;
+            return Ok(());
         }
         let subscription = within.and_then(|id| self.requests.subscription(id));
         let tail = Tail::default().with_meta(meta.as_ref(), |keys| {
@@ -193,6 +202,11 @@ impl Connection {
         let may_ping = !is_unknown && body.method() == "ping";
         if self.lifecycle.phase != Phase::Operating && !may_ping {
             return Err(Why::NotReady);
+        }
+        let is_unheard = within.is_none() && self.channel == Channel::Closed;
+        let is_unanswered = self.is_server() && self.version().is_some() && self.peer().is_none();
+        if is_unheard || is_unanswered {
+            return Err(Why::NoChannel);
         }
         if let Some((extension, sender)) = self.extension_of(body.method()) {
             if !self.is_ours(sender) {
@@ -345,15 +359,16 @@ impl Connection {
         };
         // `initialize` is never cancelled, and a probe that was given up may still be answered to some use; but neither is sent
         // when it is of no use any more.
-        let has_left = call.is_on_wire() && !self.output.take_back(id);
+        let (is_on_wire, origin) = (call.is_on_wire(), self.way_of(call.origin));
+        let has_left = is_on_wire && !self.output.take_back(id);
         if call.purpose == Purpose::Application && has_left {
             let mut params = CancelledParams::new();
             params.request_id = Some(RequestId::Number(call.wire));
             // An overlong reason is our caller's; the peer has to know all the same.
             let tells_why = !reason.is_empty() && reason.len() <= self.limits.frame / 8;
             params.reason = tells_why.then(|| reason.into());
-            if let Ok(body) = Body::new("notifications/cancelled", &params) {
-                self.transmit(Origin::STREAM, About::Notice, body.finish(&Tail::default(), None));
+            if let (Some(origin), Ok(body)) = (origin, Body::new("notifications/cancelled", &params)) {
+                self.transmit(origin, About::Notice, body.finish(&Tail::default(), None));
             }
         }
         self.end_call(id, Err(error));

@@ -63,8 +63,10 @@ impl Connection {
             body = Body::new("notifications/progress", &params).ok().filter(fits);
         }
         match body {
-            Some(body) => self.transmit(origin, About::Within(id), body.finish(&Tail::default(), None)),
-            None => self.stats.dropped += 1,
+            Some(body) if self.way_of(origin).is_some() => {
+                self.transmit(origin, About::Within(id), body.finish(&Tail::default(), None));
+            }
+            _ => self.stats.dropped += 1,
         }
     }
 }

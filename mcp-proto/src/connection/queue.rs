@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::Connection;
 use super::error::RequestError;
-use super::event::{About, Attachment, Event, InboundId, Origin, OutboundId, Transmit};
+use super::event::{About, Event, InboundId, Origin, OutboundId, Transmit};
+use crate::jsonrpc::ErrorCode;
 
 /// Frames that the transport has not taken yet.
 #[derive(Clone, Debug)]
@@ -93,6 +94,11 @@ impl Output {
         self.retain(|about| about != About::Within(id) && about != About::Reply(id))
     }
 
+    /// Whether something waits that is to leave by this exchange.
+    pub(super) fn has_for(&self, origin: Origin) -> bool {
+        self.frames.iter().any(|transmit| transmit.origin == origin)
+    }
+
     pub(super) fn clear(&mut self) {
         self.frames.clear();
         self.bytes = 0;
@@ -149,21 +155,19 @@ impl Connection {
     }
 
     pub(super) fn transmit(&mut self, origin: Origin, about: About, frame: Vec<u8>) {
-        self.transmit_with(origin, about, None, frame);
+        self.put_out(Transmit::new(origin, about, frame));
     }
 
-    pub(super) fn transmit_with(
-        &mut self,
-        origin: Origin,
-        about: About,
-        attachment: Option<Attachment>,
-        frame: Vec<u8>,
-    ) {
+    pub(super) fn transmit_error(&mut self, origin: Origin, about: About, code: ErrorCode, frame: Vec<u8>) {
+        self.put_out(Transmit { error: Some(code), ..Transmit::new(origin, about, frame) });
+    }
+
+    pub(super) fn put_out(&mut self, transmit: Transmit) {
         if self.closed {
             // The last broken rule closed the connection; its answer is not sent any more.
             return;
         }
-        self.output.push(Transmit { origin, about, last: false, attachment, frame });
+        self.output.push(transmit);
     }
 }
 

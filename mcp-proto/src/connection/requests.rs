@@ -251,7 +251,8 @@ impl Requests {
         if request.waiting_progress.is_some() {
             self.waiting_progress.insert(id);
         }
-        self.tasks.insert(id, request);
+        // By the exchange that it came by nothing more is told after its answer.
+        self.tasks.insert(id, Request { origin: Origin::STREAM, ..request });
         self.forget_old_tasks();
     }
 
@@ -292,6 +293,30 @@ impl Requests {
 
     pub(super) fn uses(&self, key: &(Origin, RequestId)) -> bool {
         self.by_wire.contains_key(key) || self.parked_at(key.0, &key.1).is_some()
+    }
+
+    /// Those that came by this exchange and can still be answered.
+    pub(super) fn open_on(&self, origin: Origin) -> impl Iterator<Item = InboundId> {
+        let all = (origin, RequestId::Number(i64::MIN))..;
+        self.by_wire.range(all).take_while(move |((at, _), _)| *at == origin).map(|(_, id)| *id)
+    }
+
+    /// Whether something that came by this exchange is still to be answered.
+    pub(super) fn is_open_on(&self, origin: Origin) -> bool {
+        self.open_on(origin).next().is_some() || self.parked.iter().any(|parked| parked.origin == origin)
+    }
+
+    /// The exchanges by which requests with this id came that are in work or wait for a place.
+    pub(super) fn exchanges_using(&self, wire: &RequestId) -> impl Iterator<Item = Origin> {
+        let open = self.by_wire.keys().filter(move |(_, used)| used == wire).map(|(origin, _)| *origin);
+        open.chain(self.parked.iter().filter(move |it| it.message.id() == Some(wire)).map(|it| it.origin))
+    }
+
+    /// Forgets those that wait for a place and are of this kind.
+    pub(super) fn unpark_all(&mut self, is_meant: impl Fn(&Parked) -> bool) {
+        while let Some(at) = self.parked.iter().position(&is_meant) {
+            self.unpark(at);
+        }
     }
 
     pub(super) fn parked_at(&self, origin: Origin, wire: &RequestId) -> Option<usize> {

@@ -13,7 +13,9 @@ use super::Connection;
 use super::Side;
 use super::calls::{Again, Step, keys_size};
 use super::error::{RequestError, RespondError, Rule};
-use super::event::{About, Event, InboundId, InputRequired, Origin, OutboundId, PeerCapabilities, ResultKind};
+use super::event::{
+    About, Event, InboundId, InputRequired, Origin, OutboundId, PeerCapabilities, ResultKind, Transmit,
+};
 use crate::jsonrpc::{Body, ErrorObject, Fault, Kind, Message, Tail, members};
 use crate::model::{ClientCapabilities, INPUT_REQUESTS, InputRequest};
 
@@ -170,7 +172,10 @@ impl Connection {
         let tail = self.request_tail(tail, self.version(), &options, &wire);
         self.calls.find_earliest();
         match body.finish_within(self.limits.frame, &tail, Some(&wire)) {
-            Ok(frame) => self.transmit_with(Origin::STREAM, About::Call(id), options.attachment, frame),
+            Ok(frame) => {
+                let attachment = options.attachment;
+                self.put_out(Transmit { attachment, ..Transmit::new(Origin::STREAM, About::Call(id), frame) });
+            }
             Err(_) => self.end_call(id, Err(RequestError::TooLarge)),
         }
     }

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::error::{CloseReason, RequestError, RespondError};
-use super::event::{About, Change, Event, InboundId, Origin, OutboundId};
+use super::event::{About, Change, Channel, Event, InboundId, Origin, OutboundId};
 use super::lifecycle::Phase;
 use super::requests::Effect;
 use super::{Connection, Limits, Side};
@@ -171,7 +171,7 @@ impl Connection {
 
     /// Puts what has changed into the output while that has room.
     pub(super) fn tell_changes(&mut self) {
-        if self.lifecycle.phase == Phase::Operating {
+        if self.lifecycle.phase == Phase::Operating && self.channel == Channel::Open {
             while !self.output.is_full()
                 && let Some(body) = self.changes.session.take()
             {
@@ -183,13 +183,7 @@ impl Connection {
                 && let Some(body) = listen.pending.take()
             {
                 let frame = body.finish(&subscription_tail(&listen.wire), None);
-                self.output.push(super::Transmit {
-                    origin: listen.origin,
-                    about: About::Within(*id),
-                    last: false,
-                    attachment: None,
-                    frame,
-                });
+                self.output.push(super::Transmit::new(listen.origin, About::Within(*id), frame));
             }
         }
     }

@@ -47,7 +47,7 @@ fn transmit(of: Of, size: usize) -> Transmit {
         Of::Within(id) => (About::Within(InboundId(id)), format!(r#"{{"method":"{padding}"}}"#)),
         Of::Notice => (About::Notice, format!(r#"{{"method":"{padding}"}}"#)),
     };
-    Transmit { origin: Origin::STREAM, about, last: false, attachment: None, frame: frame.into_bytes() }
+    Transmit::new(Origin::STREAM, about, frame.into_bytes())
 }
 
 /// What is expected of `retain`: the frames that stay, and how many go.

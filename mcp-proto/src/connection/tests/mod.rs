@@ -6,6 +6,7 @@ mod cancellation;
 mod capabilities;
 mod deadlines;
 mod ends;
+mod exchanges;
 mod faults;
 mod freeze;
 mod harness;
