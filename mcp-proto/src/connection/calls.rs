@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Limits;
 use super::error::TimedOut;
-use super::event::{CallOptions, Deadlines, InboundId, Origin, OutboundId, Wanted};
+use super::event::{About, CallOptions, Deadlines, InboundId, Origin, OutboundId, Wanted};
 use crate::Timestamp;
 use crate::jsonrpc::{Body, RequestId};
 use crate::model::ProtocolVersion;
@@ -19,6 +19,7 @@ use crate::model::ProtocolVersion;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Calls {
     pub(super) open: BTreeMap<OutboundId, Call>,
+    /// Those whose request has left: nobody else can be answered.
     #[serde(skip)]
     pub(super) by_wire: BTreeMap<i64, OutboundId>,
     /// Calls that have become tasks (2025-11-25) and still report, by the wire id that is their token.
@@ -187,8 +188,16 @@ impl Calls {
         // A new token: its progress begins anew.
         call.last_progress = None;
         self.next_wire += 1;
-        self.by_wire.insert(call.wire, id);
         Some(RequestId::Number(call.wire))
+    }
+
+    /// A frame has left: the request that it may be can be answered from now on.
+    pub(super) fn note_left(&mut self, about: About) {
+        if let About::Call(id) = about
+            && let Some(call) = self.open.get(&id)
+        {
+            self.by_wire.insert(call.wire, id);
+        }
     }
 
     /// Bytes of states and keys that are kept of the rounds of all calls but this one.
@@ -238,7 +247,6 @@ impl Calls {
         };
         let due = call.due();
         self.earliest = Some(self.earliest.map_or(due, |earliest| earliest.min(due)));
-        self.by_wire.insert(wire, id);
         self.open.insert(id, call);
         id
     }

@@ -415,6 +415,7 @@ impl Connection {
     /// The next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         let mut transmit = self.output.pop()?;
+        self.calls.note_left(transmit.about);
         self.stats.sent += 1;
         self.output_moved();
         transmit.last = transmit.origin != Origin::STREAM && !self.is_open(transmit.origin);
@@ -424,7 +425,7 @@ impl Connection {
     /// The same for stream transports: appends frames, each with its line end, until `out` holds about `at_most` bytes.
     /// Returns whether any were appended.
     pub fn drain_lines(&mut self, out: &mut Vec<u8>, at_most: usize) -> bool {
-        let drained = self.output.drain_lines(out, at_most);
+        let drained = self.output.drain_lines(out, at_most, |about| self.calls.note_left(about));
         if drained > 0 {
             self.stats.sent += drained;
             self.output_moved();

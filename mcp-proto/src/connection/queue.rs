@@ -121,14 +121,16 @@ impl Output {
         before - self.frames.len()
     }
 
-    /// Moves frames into `out`, each with its line end, until `out` holds `at_most` bytes; always at least one frame.
-    pub(super) fn drain_lines(&mut self, out: &mut Vec<u8>, at_most: usize) -> u64 {
+    /// Moves frames into `out`, each with its line end, until `out` holds `at_most` bytes; always at least one frame. Tells what
+    /// has left.
+    pub(super) fn drain_lines(&mut self, out: &mut Vec<u8>, at_most: usize, mut left: impl FnMut(About)) -> u64 {
         let mut drained = 0;
         while let Some(next) = self.frames.front() {
             if drained > 0 && out.len() + next.frame.len() >= at_most {
                 break;
             }
             let Some(transmit) = self.pop() else { break };
+            left(transmit.about);
             if out.is_empty() && transmit.frame.len() >= at_most {
                 *out = transmit.frame;
             } else {

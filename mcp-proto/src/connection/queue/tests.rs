@@ -96,8 +96,10 @@ proptest! {
                 }
                 Drain(at_most) => {
                     let mut out = Vec::new();
-                    let drained = output.drain_lines(&mut out, at_most) as usize;
+                    let mut left = Vec::new();
+                    let drained = output.drain_lines(&mut out, at_most, |about| left.push(about)) as usize;
                     prop_assert!(drained > 0 || naive.is_empty());
+                    prop_assert!(left.iter().eq(naive[..drained].iter().map(|it| &it.about)));
                     let lines: Vec<u8> = naive.drain(..drained).flat_map(|it| [it.frame, vec![b'\n']].concat()).collect();
                     prop_assert!(lines.len() <= at_most.max(1) || drained == 1, "no more than was asked for, but one");
                     prop_assert_eq!(out, lines);
@@ -161,6 +163,6 @@ proptest! {
 fn a_queue_that_was_long_is_small_again() {
     let mut output = Output::new(usize::MAX);
     (0..1000).for_each(|id| output.push(transmit(Of::Call(id), 1)));
-    assert_eq!(output.drain_lines(&mut Vec::new(), usize::MAX), 1000);
+    assert_eq!(output.drain_lines(&mut Vec::new(), usize::MAX, |_| {}), 1000);
     assert!(output.frames.capacity() <= KEEP && output.bytes() == 0);
 }

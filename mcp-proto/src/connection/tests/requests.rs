@@ -1,5 +1,6 @@
 //! Requests in both directions and their ids (specification: basic, Requests and Responses).
 
+use std::format;
 use std::string::ToString;
 use std::time::Duration;
 use std::vec::Vec;
@@ -7,7 +8,9 @@ use std::vec::Vec;
 use serde_json::{Value, json};
 
 use super::harness::*;
-use crate::connection::{CallOptions, Event, Limits, Origin, RequestError, RespondError, ResultKind, Rule, Scope, Why};
+use crate::connection::{
+    CallOptions, Event, Limits, Origin, RequestError, RespondError, ResultKind, Rule, Scope, Wanted, Why,
+};
 use crate::jsonrpc::{ErrorObject, Fault, Message};
 use crate::model::ProtocolVersion::{V2025_06_18, V2025_11_25};
 
@@ -246,6 +249,32 @@ fn a_numeric_id_that_comes_back_as_a_string_is_taken_and_counted() {
     assert_eq!(client.conn.stats().coerced_ids, 1);
 }
 
+/// basic: a response is one to a request that was sent. A peer that guesses the id of one that is still here once ended the call, and
+/// the request went out all the same; a question instead of an answer even sent it twice.
+#[test]
+fn an_answer_that_comes_before_its_request_has_left_is_nobodys() {
+    for mut node in [Node::client_in(V2025_11_25, |_| {}), Node::server_in(V2025_11_25, |_| {})] {
+        let options = CallOptions { progress: Wanted::Yes, ..CallOptions::default() };
+        let asked = node.request(&body("ping", &json!({})), &options).unwrap();
+        let id = node.conn.wire_id(asked).unwrap();
+        let progress = json!({"jsonrpc": "2.0", "method": "notifications/progress",
+            "params": {"progressToken": id, "progress": 1}});
+        let result = json!({"jsonrpc": "2.0", "id": id, "result": {"resultType": "input_required"}});
+        let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": -1, "message": "no"}});
+        for early in [&progress, &result, &error] {
+            node.tell(early);
+            assert_eq!(kinds(&node.events()), ["stray"], "{early}");
+        }
+        let malformed = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":7}}"#);
+        node.line(&malformed);
+        assert_eq!(kinds(&node.events()), ["misbehaved"]);
+        assert_eq!(node.methods(), ["ping"]);
+        node.tell(&progress);
+        node.tell(&result);
+        assert_eq!(kinds(&node.events()), ["progress", "response"]);
+    }
+}
+
 /// In the legacy era every result is complete; the request stays open for one that is.
 #[test]
 fn only_complete_results_exist() {
@@ -293,7 +322,7 @@ fn meta_travels_and_the_core_has_the_last_word() {
     let mut client = Node::client_in(V2025_11_25, |_| {});
     let mut options = CallOptions { meta: meta.clone(), ..CallOptions::default() };
     client.request(&body("tools/list", &json!({})), &options).unwrap();
-    options.progress = crate::connection::Wanted::Yes;
+    options.progress = Wanted::Yes;
     client.request(&body("tools/list", &json!({"cursor": "c"})), &options).unwrap();
     let frames = client.frames();
     assert_eq!(frames[1]["params"]["_meta"]["example.com/key"], json!({"a": "\u{2028}"}));

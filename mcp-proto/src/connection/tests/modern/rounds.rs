@@ -340,6 +340,22 @@ fn what_comes_late_for_an_earlier_round_is_nobodys() {
     assert_eq!(kinds(&client.events()), ["progress"], "each token has its own");
 }
 
+/// The same for a request that is sent again: a question for one that has not left yet sent it once more, beside the first.
+#[test]
+fn a_question_that_comes_before_its_request_has_left_is_nobodys() {
+    let mut client = willing();
+    let (call, first) = calling(&mut client, &CallOptions::default());
+    client.line(&asks(&first["id"], ROOTS));
+    asked(&mut client);
+    client.supply(call, &[("k", json!({"roots": []}))]).unwrap();
+    let second = client.conn.wire_id(call).unwrap();
+    client.line(&asks(&json!(second), ROOTS));
+    assert_eq!(kinds(&client.events()), ["stray"]);
+    assert_eq!(answer(&mut client)["id"], json!(second));
+    client.line(&asks(&json!(second), ROOTS));
+    asked(&mut client);
+}
+
 /// "servers MUST NOT include input requests … the client has not declared": such an answer is no valid one.
 #[test]
 fn a_question_that_we_never_offered_to_answer_fails_the_call() {
