@@ -34,6 +34,8 @@ pub enum Due {
 
 /// Ids of lines that must be answered are not used for anything else.
 const OWN_IDS: u64 = 7_000_000;
+/// The id of lines that are answers, of a sort.
+pub(crate) const NO_REQUEST: &str = "123456789";
 
 impl Line {
     /// One for this side.
@@ -66,7 +68,7 @@ impl Line {
                 let text = format!(r#"{{"jsonrpc":"2.0","id":{own},"method":"x","params":{{"a":"{long}"}}}}"#);
                 Self { text: text.into_bytes(), due: Due::Anything }
             }
-            8 => Self::silent(r#"{"jsonrpc":"2.0","id":123456789,"result":{},"error":{}}"#),
+            8 => Self::silent(&format!(r#"{{"jsonrpc":"2.0","id":{NO_REQUEST},"result":{{}},"error":{{}}}}"#)),
             9 => Self::silent(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":{}}}"#),
             10 => Self::silent(
                 r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":1}}"#,

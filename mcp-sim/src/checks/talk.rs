@@ -77,9 +77,19 @@ pub(crate) struct Logs(PerNode<Level>);
 #[derive(Default)]
 struct Level {
     initialized: bool,
+    /// What was asked for and not answered yet, by the request's id.
+    asked: BTreeMap<String, LoggingLevel>,
     chosen: Option<LoggingLevel>,
     /// A level that held when what is still on its way out was said.
     before: Option<LoggingLevel>,
+}
+
+impl Level {
+    /// It was granted. What was said before that may still be on its way, if somebody else's answer was taken for this one.
+    fn choose(&mut self, chosen: LoggingLevel) {
+        let before = self.chosen.replace(chosen).unwrap_or(LoggingLevel::Info);
+        self.before = Some(self.before.map_or(before, |earlier| earlier.min(before)));
+    }
 }
 
 impl Check for Logs {
@@ -96,11 +106,23 @@ impl Check for Logs {
             Seen::Took { value: Some(value), .. } => {
                 level.initialized |= value["method"] == "initialize";
                 if value["method"] == "logging/setLevel"
-                    && let Ok(chosen) = serde_json::from_value::<LoggingLevel>(value["params"]["level"].clone())
+                    && let Some(id) = request_id(value)
+                    && let Ok(chosen) = serde_json::from_value(value["params"]["level"].clone())
                 {
-                    let before = level.chosen.replace(chosen).unwrap_or(LoggingLevel::Info);
-                    let lower = level.before.take().map_or(before, |earlier| earlier.min(before));
-                    level.before = Some(lower);
+                    level.asked.insert(id, chosen);
+                } else if let Some(id) = cancelled_id(value)
+                    && let Some(chosen) = level.asked.remove(&id)
+                {
+                    // It was granted at once, and only the answer is taken back.
+                    level.choose(chosen);
+                }
+            }
+            // One that is refused, say for an id that somebody else has put into the world, changes nothing.
+            Seen::Sent { value, .. } if value["method"].is_null() => {
+                if let Some(chosen) = level.asked.remove(&value["id"].to_string())
+                    && value["error"].is_null()
+                {
+                    level.choose(chosen);
                 }
             }
             Seen::Sent { value, .. } if value["method"] == "notifications/message" => {
