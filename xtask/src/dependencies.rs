@@ -16,6 +16,9 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// What the core may depend on. What those depend on is their own affair.
 const CORE: [&str; 5] = ["hashbrown", "memchr", "serde", "serde_json", "smallvec"];
 
+/// What its optional features may add.
+const CORE_OPTIONAL: [&str; 4] = ["base64", "bytes", "http", "sha2"];
+
 /// Runtimes. The crate `mcp` names none: its adapters do.
 const RUNTIMES: [(&str, &str); 7] = [
     ("async-executor", "a runtime belongs to an adapter"),
@@ -26,6 +29,9 @@ const RUNTIMES: [(&str, &str); 7] = [
     ("smol", "a runtime belongs to an adapter"),
     ("tokio", "a runtime belongs to an adapter"),
 ];
+
+/// What of a runtime may be used without running it: hyper has its channels from there.
+const LENT: (&str, [&str; 2]) = ("tokio", ["default", "sync"]);
 
 /// What one adapter may not bring: another's runtime.
 const FOREIGN: [(&str, &[(&str, &str)]); 3] = [
@@ -58,26 +64,41 @@ pub(crate) fn step() -> Result<Outcome, Failure> {
         complaints.extend(trespassers(name, &tree(name, "--target all --all-features")?, &BANNED));
         complaints.extend(trespassers(name, &tree(name, "--target all")?, &HEAVY));
     }
-    complaints.extend(trespassers("mcp", &tree("mcp", "--target all --all-features")?, &RUNTIMES));
+    complaints.extend(trespassers("mcp", &borrowing("mcp", "--target all --all-features")?, &RUNTIMES));
     for (adapter, foreign) in FOREIGN {
         // Where it runs: for the web async-std would take tokio along.
         for target in ["x86_64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-gnu"] {
-            let tree = tree(adapter, &format!("--all-features --target {target}"))?;
+            let tree = borrowing(adapter, &format!("--all-features --target {target}"))?;
             complaints.extend(trespassers(adapter, &tree, foreign));
         }
     }
-    let mut direct = tree("mcp-proto", "--target all --depth 1")?;
-    direct.remove("mcp-proto");
-    for name in direct.iter().filter(|name| !CORE.contains(&name.as_str())) {
-        complaints.push(format!("mcp-proto depends on {name}: the core may use {} only", CORE.join(", ")));
+    for (options, optional) in [("", &[][..]), ("--all-features", &CORE_OPTIONAL)] {
+        let mut direct = tree("mcp-proto", &format!("--target all --depth 1 {options}"))?;
+        direct.remove("mcp-proto");
+        let may = [&CORE, optional].concat();
+        for name in direct.iter().filter(|name| !may.contains(&name.as_str())) {
+            complaints.push(format!("mcp-proto {options} depends on {name}: it may use {} only", may.join(", ")));
+        }
     }
     let server = tree("mcp-tokio", "")?;
     if server.len() > MOST_CRATES {
         let names = server.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
         complaints.push(format!("a stdio server takes {} crates, at most {MOST_CRATES}: {names}", server.len()));
     }
-    let detail = format!("{} crates in a stdio server, {} in all", server.len(), workspace.packages.len());
+    let over_http = tree("mcp-tokio", "--features http")?.len();
+    let detail = format!(
+        "{} crates in a stdio server, {over_http} in one over HTTP, {} in all",
+        server.len(),
+        workspace.packages.len()
+    );
     Outcome::of_complaints(&complaints, detail)
+}
+
+fn list(package: &str, options: &str, format: &str) -> Result<String, Failure> {
+    Run::new("cargo tree --edges normal --prefix none --locked --format")
+        .args([format, "--package", package])
+        .args(options.split_whitespace())
+        .stdout()
 }
 
 /// Packages from elsewhere, or under other terms, than allowed.
@@ -100,12 +121,23 @@ fn provenance(packages: &[Package]) -> Vec<String> {
     complaints
 }
 
+/// The same without [`LENT`], if no more of that is used than is lent.
+fn borrowing(package: &str, options: &str) -> Result<BTreeSet<String>, Failure> {
+    let (lender, lent) = LENT;
+    let listed = list(package, options, "{p}|{f}")?;
+    let used = listed.lines().filter(|line| line.split_whitespace().next() == Some(lender));
+    let features = used.filter_map(|line| line.rsplit('|').next()).flat_map(|features| features.split(','));
+    let is_more = features.map(|name| name.trim_end_matches(" (*)")).any(|it| !it.is_empty() && !lent.contains(&it));
+    let mut tree = tree(package, options)?;
+    if !is_more {
+        tree.remove(lender);
+    }
+    Ok(tree)
+}
+
 /// The distinct crates that a package is built from, itself included.
 fn tree(package: &str, options: &str) -> Result<BTreeSet<String>, Failure> {
-    let listed = Run::new("cargo tree --edges normal --prefix none --format {p} --locked --package")
-        .arg(package)
-        .args(options.split_whitespace())
-        .stdout()?;
+    let listed = list(package, options, "{p}")?;
     Ok(listed.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 

@@ -13,21 +13,33 @@ const WASM: &str = "wasm32-unknown-unknown";
 /// A processor without an operating system: there is no std to use by accident.
 const BARE: &str = "thumbv7em-none-eabi";
 
+/// What is built: without optional features, and with those that need a standard library, if no operating system.
+const BUILDS: [(&str, &str); 3] = [(BARE, ""), (WASM, "http"), (WASM, "")];
+
 pub(crate) fn step() -> Result<Outcome, Failure> {
     let workspace = Workspace::read()?;
-    for triple in [BARE, WASM] {
+    let mut sizes = Vec::new();
+    for (triple, features) in BUILDS {
         toolchain::target(triple)?;
         Run::new("cargo build --package mcp-proto --release --no-default-features --locked --target")
-            .arg(triple)
+            .args([triple, "--features", features])
             .stdout()?;
+        if triple == WASM {
+            sizes.push(format!("{} KiB", imports_nothing(&workspace)? / 1024));
+        }
     }
+    Ok(Outcome::held(format!("{BARE}; {WASM}: no imports in {}", sizes.join(" and "))))
+}
+
+/// Links what was built for WebAssembly; its size, if it asks its host for nothing.
+fn imports_nothing(workspace: &Workspace) -> Result<usize, Failure> {
     let module = link(&workspace.target)?;
     let bytes = fs::read(&module).map_err(|error| format!("{}: {error}", module.display()))?;
     let imports = imports(&bytes).ok_or_else(|| format!("{} is no WebAssembly module", module.display()))?;
     if !imports.is_empty() {
         return Err(format!("the core imports from its host: {}", imports.join(", ")).into());
     }
-    Ok(Outcome::held(format!("{BARE}, {WASM}: {} KiB and no imports", bytes.len() / 1024)))
+    Ok(bytes.len())
 }
 
 /// Links the core into a module: all of it, used or not, and std only for what a module needs besides.
