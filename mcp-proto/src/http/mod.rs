@@ -4,6 +4,10 @@
 //! 2024-11-05. Nothing here knows an HTTP library beyond the types of the crate `http`: a driver shows heads and bodies of requests, and
 //! is told heads, data and ends of responses.
 
+pub mod headers;
+pub mod security;
+pub mod sse;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
