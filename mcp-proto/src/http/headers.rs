@@ -194,7 +194,7 @@ fn compare(
 }
 
 /// What the string `quoted` says; `None` if it is no string, or spells no Unicode text.
-fn string(quoted: &str) -> Option<Cow<'_, str>> {
+pub(super) fn string(quoted: &str) -> Option<Cow<'_, str>> {
     let plain = quoted.strip_prefix('"')?.strip_suffix('"')?;
     if plain.contains('\\') {
         serde_json::from_str::<String>(quoted).ok().map(Cow::Owned)

@@ -8,8 +8,23 @@ pub mod headers;
 pub mod security;
 pub mod sse;
 
+mod accept;
+mod endpoint;
+mod exchange;
+mod ids;
+mod limits;
+mod shape;
+mod status;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+
+pub use accept::Preference;
+pub use endpoint::{Classified, Endpoint, EndpointConfig, Get, Keeping, LegacyCall, Screened};
+pub use exchange::Exchange;
+pub use ids::{EventId, SessionId};
+pub use limits::HttpLimits;
+pub use status::{Reason, Refusal};
 
 /// What a response is made of, in this order: a head, data any number of times, the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,3 +46,6 @@ pub struct Head {
     /// The headers that the protocol wants.
     pub headers: HeaderMap,
 }
+
+#[cfg(test)]
+mod tests;
