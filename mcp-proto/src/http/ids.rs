@@ -74,6 +74,11 @@ impl EventId {
         is_visible(text, Self::LONGEST).then(|| Self(text.into()))
     }
 
+    /// The id of an event of a session's stream.
+    pub(super) fn of(stream: u64, number: u64) -> Self {
+        Self(alloc::format!("{stream}-{number}").into_boxed_str())
+    }
+
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {

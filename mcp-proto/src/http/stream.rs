@@ -1,0 +1,329 @@
+//! One stream of a session: what its POST asked, which response reads it, and what waits for that response.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::limits::HttpLimits;
+use super::replay::EventPlace;
+use super::shape::{Due, Shape, events_head, json_head};
+use super::sse::{self, Event};
+use super::{Head, Output};
+use crate::jsonrpc::{Kind, RequestId};
+use crate::{Limits, Message, Origin, Timestamp};
+
+/// The name of the event that tells of a gap. Clients ignore events that they do not know, so it harms nobody.
+const GAP: &str = "gap";
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) number: u64,
+    pub(super) asked: Asked,
+    pub(super) shape: Shape,
+    pub(super) primes: Primes,
+    pub(super) reader: Reader,
+    /// How many readers there were.
+    pub(super) readers: u32,
+    /// The number of the next event.
+    pub(super) next_event: u64,
+    /// The number of the newest event that a reader was handed.
+    pub(super) given: Option<u64>,
+    queue: VecDeque<Item>,
+    /// Bytes of events in the queue.
+    queued: usize,
+    /// While a store is asked: the first event that does not come from there.
+    pub(super) fetching: Option<Fetching>,
+    /// Since when nothing more comes.
+    pub(super) ended: Option<Timestamp>,
+}
+
+/// What a stream was opened for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// To hear what belongs to no request (GET).
+    Standalone,
+    /// This request.
+    Request(RequestId),
+    /// The request that opens the session.
+    Initialize(RequestId),
+    /// Several, or nothing that is answered; then it becomes a bare 202.
+    Several,
+}
+
+impl Asked {
+    pub(super) fn by(message: &Message) -> Self {
+        match (message.kind(), message.id()) {
+            (Kind::Request, Some(id)) if message.method() == "initialize" => Self::Initialize(id.clone()),
+            (Kind::Request, Some(id)) => Self::Request(id.clone()),
+            _ => Self::Several,
+        }
+    }
+
+    pub(super) fn id(&self) -> Option<&RequestId> {
+        match self {
+            Self::Request(id) | Self::Initialize(id) => Some(id),
+            Self::Standalone | Self::Several => None,
+        }
+    }
+}
+
+/// Whether streams begin with an event without data, from which they can be resumed, and may be closed by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Primes {
+    Yes,
+    No,
+}
+
+/// Whether a response reads the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// One does.
+    Attached,
+    /// One does, and its end is queued.
+    Ending,
+    /// None does.
+    None,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Fetching {
+    /// What the reader has.
+    pub(super) after: u64,
+    /// The first event that came after the question.
+    pub(super) until: u64,
+    /// What has come since.
+    live: VecDeque<Item>,
+}
+
+#[derive(Clone, Debug)]
+struct Item {
+    output: Output,
+    /// The number of an event that is kept for replay.
+    event: Option<u64>,
+}
+
+impl Item {
+    fn plain(output: Output) -> Self {
+        Self { output, event: None }
+    }
+
+    fn size(&self) -> usize {
+        match &self.output {
+            Output::Data(bytes) => bytes.len(),
+            Output::Head(_) | Output::End => 0,
+        }
+    }
+}
+
+impl Stream {
+    pub(super) fn new(number: u64, asked: Asked, shape: Shape, primes: Primes) -> Self {
+        Self {
+            number,
+            asked,
+            shape,
+            primes,
+            reader: Reader::Attached,
+            readers: 1,
+            next_event: 1,
+            given: None,
+            queue: VecDeque::new(),
+            queued: 0,
+            fetching: None,
+            ended: None,
+        }
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        Origin::new(self.number)
+    }
+
+    /// Whether it can never be read again: its response is gone, and showed no event from which it could be resumed.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.reader == Reader::None && !self.shape.is_events()
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Whether the reader has not taken what it was offered.
+    pub(super) fn has_queue(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// When this stream needs to be looked at.
+    pub(super) fn poll_timeout(&self, limits: &HttpLimits) -> Option<Timestamp> {
+        let shape = if self.reader == Reader::Attached { self.shape.poll_timeout() } else { None };
+        let forgotten = if self.reader == Reader::None { self.ended.map(|since| since + limits.replay_age) } else { None };
+        shape.into_iter().chain(forgotten).min()
+    }
+
+    /// A reader begins, or follows another.
+    pub(super) fn attach(&mut self) {
+        self.reader = Reader::Attached;
+        self.readers += 1;
+        self.clear();
+    }
+
+    /// The reader is gone. What it did not take is with the store, or lost with a response that cannot be resumed.
+    pub(super) fn detach(&mut self) {
+        self.reader = Reader::None;
+        self.fetching = None;
+        self.clear();
+    }
+
+    fn clear(&mut self) {
+        self.queue = VecDeque::new();
+        self.queued = 0;
+    }
+
+    /// The whole response, which is no stream.
+    pub(super) fn reply(&mut self, head: Head, body: impl Into<Bytes>) {
+        let body = body.into();
+        self.queue.push_back(Item::plain(Output::Head(head)));
+        if !body.is_empty() {
+            self.push(Item::plain(Output::Data(body)));
+        }
+        self.end_reader();
+    }
+
+    /// Accepted, and nothing to say.
+    pub(super) fn accept(&mut self) {
+        self.reply(Head { status: StatusCode::ACCEPTED, headers: http::HeaderMap::new() }, Bytes::new());
+    }
+
+    /// One JSON text.
+    pub(super) fn reply_json(&mut self, status: StatusCode, frame: Vec<u8>) {
+        self.reply(json_head(status), frame);
+    }
+
+    /// Whether a head can go before what is in the queue: only for a response that has not begun.
+    pub(super) fn head_mut(&mut self) -> Option<&mut Head> {
+        match &mut self.queue.front_mut()?.output {
+            Output::Head(head) => Some(head),
+            Output::Data(_) | Output::End => None,
+        }
+    }
+
+    /// The beginning of a stream of events. The comment is there so that proxies which hold the head back until the body begins
+    /// let go of it.
+    pub(super) fn begin_events(&mut self) {
+        self.queue.push_back(Item::plain(Output::Head(events_head())));
+        self.push_comment();
+    }
+
+    pub(super) fn push_comment(&mut self) {
+        let mut text = Vec::with_capacity(4);
+        sse::comment(&mut text, "");
+        self.push(Item::plain(Output::Data(text.into())));
+    }
+
+    /// The event from which the stream can be resumed before anything else was said.
+    pub(super) fn prime(&mut self, retry: Duration) {
+        let place = EventPlace { stream: self.number, number: 0 };
+        let (mut text, id) = (Vec::new(), place.id());
+        sse::event(&mut text, &Event { name: None, id: Some(id.as_str()), retry: Some(retry), data: b"" });
+        self.push(Item { output: Output::Data(text.into()), event: Some(0) });
+    }
+
+    /// Gives an event its number and its text.
+    pub(super) fn number(&mut self, frame: &[u8]) -> (EventPlace, Bytes) {
+        let place = EventPlace { stream: self.number, number: self.next_event };
+        self.next_event += 1;
+        (place, text_of(place, None, frame))
+    }
+
+    /// Queues an event for the reader, if there is one.
+    pub(super) fn push_event(&mut self, place: EventPlace, text: Bytes) {
+        let item = Item { output: Output::Data(text), event: Some(place.number) };
+        match (&mut self.fetching, self.reader) {
+            (Some(fetching), Reader::Attached) => {
+                self.queued += item.size();
+                fetching.live.push_back(item);
+            }
+            (None, Reader::Attached) => self.push(item),
+            (_, Reader::Ending | Reader::None) => {}
+        }
+    }
+
+    /// Tells the reader that events are missing, from this number up to the one before that.
+    pub(super) fn push_gap(&mut self, from: u64, until: u64) {
+        let place = EventPlace { stream: self.number, number: until - 1 };
+        let text = text_of(place, Some(GAP), format!("{{\"lost\":{}}}", until - from).as_bytes());
+        self.push(Item { output: Output::Data(text), event: Some(place.number) });
+    }
+
+    /// Tells the client when to come back.
+    pub(super) fn push_retry(&mut self, retry: Duration) {
+        let mut text = Vec::new();
+        text.extend_from_slice(format!("retry: {}\n\n", retry.as_millis()).as_bytes());
+        self.push(Item::plain(Output::Data(text.into())));
+    }
+
+    /// The last thing that the reader is told.
+    pub(super) fn end_reader(&mut self) {
+        if self.reader == Reader::Attached && self.fetching.is_none() {
+            self.queue.push_back(Item::plain(Output::End));
+            self.reader = Reader::Ending;
+        }
+    }
+
+    /// The reader does not keep up: it is told no more. What it did not take is with the store.
+    pub(super) fn cut(&mut self) {
+        let head = self.queue.pop_front().filter(|item| matches!(item.output, Output::Head(_)));
+        self.clear();
+        self.queue.extend(head);
+        self.fetching = None;
+        self.end_reader();
+    }
+
+    /// The store has answered: what has come meanwhile follows.
+    pub(super) fn fetched(&mut self) {
+        let Some(fetching) = self.fetching.take() else { return };
+        self.queue.extend(fetching.live);
+    }
+
+    pub(super) fn fetch(&mut self, after: u64) {
+        self.fetching = Some(Fetching { after, until: self.next_event, live: VecDeque::new() });
+    }
+
+    /// What the reader is to be told next.
+    pub(super) fn pop(&mut self) -> Option<Output> {
+        let item = self.queue.pop_front()?;
+        self.queued -= item.size();
+        if self.queue.is_empty() {
+            // An idle stream keeps nothing.
+            self.queue = VecDeque::new();
+        }
+        self.given = self.given.max(item.event);
+        Some(item.output)
+    }
+
+    /// What is due.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<Due> {
+        if self.reader == Reader::Attached { self.shape.take_due(now) } else { None }
+    }
+
+    fn push(&mut self, item: Item) {
+        self.queued += item.size();
+        self.queue.push_back(item);
+    }
+}
+
+/// An event as it is sent.
+fn text_of(place: EventPlace, name: Option<&str>, data: &[u8]) -> Bytes {
+    let id = place.id();
+    let mut text = Vec::with_capacity(data.len() + 48);
+    sse::event(&mut text, &Event { name, id: Some(id.as_str()), retry: None, data });
+    text.into()
+}
+
+/// Whether a message is a batch, which is answered by events.
+pub(super) fn is_batch(message: &Message) -> bool {
+    message.kind() == Kind::Malformed && message.batch(&Limits::default()).is_some()
+}
