@@ -14,7 +14,7 @@ use super::shape::{Due, Shape, events_head, json_head};
 use super::sse::{self, Event};
 use super::{Head, Output};
 use crate::jsonrpc::{Kind, RequestId};
-use crate::{Limits, Message, Origin, Timestamp};
+use crate::{Message, Origin, Timestamp};
 
 /// The name of the event that tells of a gap. Clients ignore events that they do not know, so it harms nobody.
 const GAP: &str = "gap";
@@ -40,6 +40,8 @@ pub(super) struct Stream {
     pub(super) fetching: Option<Fetching>,
     /// Since when nothing more comes.
     pub(super) ended: Option<Timestamp>,
+    /// The number of the event that is the answer to its one request.
+    pub(super) answer: Option<u64>,
 }
 
 /// What a stream was opened for.
@@ -135,6 +137,7 @@ impl Stream {
             queued: 0,
             fetching: None,
             ended: None,
+            answer: None,
         }
     }
 
@@ -154,6 +157,13 @@ impl Stream {
     /// Whether the reader has not taken what it was offered.
     pub(super) fn has_queue(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Whether more waits than may. What was added last does not count, so that one message is always taken.
+    pub(super) fn is_over(&self, limit: usize) -> bool {
+        let waiting = self.fetching.as_ref().map_or(&self.queue, |fetching| &fetching.live);
+        let newest = waiting.iter().rev().find(|item| item.event.is_some()).map_or(0, Item::size);
+        self.queued - newest > limit
     }
 
     /// When this stream needs to be looked at.
@@ -223,12 +233,13 @@ impl Stream {
         self.push(Item::plain(Output::Data(text.into())));
     }
 
-    /// The event from which the stream can be resumed before anything else was said.
+    /// An event without data, from which the stream can be resumed before anything more is said.
     pub(super) fn prime(&mut self, retry: Duration) {
-        let place = EventPlace { stream: self.number, number: 0 };
+        let number = self.given.unwrap_or(0);
+        let place = EventPlace { stream: self.number, number };
         let (mut text, id) = (Vec::new(), place.id());
         sse::event(&mut text, &Event { name: None, id: Some(id.as_str()), retry: Some(retry), data: b"" });
-        self.push(Item { output: Output::Data(text.into()), event: Some(0) });
+        self.push(Item { output: Output::Data(text.into()), event: Some(number) });
     }
 
     /// Gives an event its number and its text.
@@ -249,6 +260,17 @@ impl Stream {
             (None, Reader::Attached) => self.push(item),
             (_, Reader::Ending | Reader::None) => {}
         }
+    }
+
+    /// Queues an event that comes from the store.
+    pub(super) fn push_kept(&mut self, place: EventPlace, text: Bytes) {
+        self.push(Item { output: Output::Data(text), event: Some(place.number) });
+    }
+
+    /// Queues something else in the place of an event that is lost.
+    pub(super) fn push_instead(&mut self, number: u64, frame: &[u8]) {
+        let place = EventPlace { stream: self.number, number };
+        self.push_kept(place, text_of(place, None, frame));
     }
 
     /// Tells the reader that events are missing, from this number up to the one before that.
@@ -282,14 +304,18 @@ impl Stream {
         self.end_reader();
     }
 
-    /// The store has answered: what has come meanwhile follows.
+    /// The reader is told what comes after this event of the stream, as soon as the store has said what that is.
+    pub(super) fn fetch(&mut self, after: u64) {
+        self.fetching = Some(Fetching { after, until: self.next_event, live: VecDeque::new() });
+    }
+
+    /// The store has answered, and everything of it is queued: what has come meanwhile follows.
     pub(super) fn fetched(&mut self) {
         let Some(fetching) = self.fetching.take() else { return };
         self.queue.extend(fetching.live);
-    }
-
-    pub(super) fn fetch(&mut self, after: u64) {
-        self.fetching = Some(Fetching { after, until: self.next_event, live: VecDeque::new() });
+        if self.ended.is_some() {
+            self.end_reader();
+        }
     }
 
     /// What the reader is to be told next.
@@ -321,9 +347,4 @@ fn text_of(place: EventPlace, name: Option<&str>, data: &[u8]) -> Bytes {
     let mut text = Vec::with_capacity(data.len() + 48);
     sse::event(&mut text, &Event { name, id: Some(id.as_str()), retry: None, data });
     text.into()
-}
-
-/// Whether a message is a batch, which is answered by events.
-pub(super) fn is_batch(message: &Message) -> bool {
-    message.kind() == Kind::Malformed && message.batch(&Limits::default()).is_some()
 }
