@@ -398,7 +398,7 @@ pub struct Transmit {
 }
 
 impl Transmit {
-    pub(super) fn new(origin: Origin, about: About, frame: Vec<u8>) -> Self {
+    pub(crate) fn new(origin: Origin, about: About, frame: Vec<u8>) -> Self {
         Self { origin, about, last: false, error: None, attachment: None, frame }
     }
 }

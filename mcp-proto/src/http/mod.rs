@@ -12,9 +12,14 @@ mod accept;
 mod endpoint;
 mod exchange;
 mod ids;
+mod legacy_sse;
 mod limits;
+mod replay;
+mod session;
+mod sessions;
 mod shape;
 mod status;
+mod stream;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -23,7 +28,11 @@ pub use accept::Preference;
 pub use endpoint::{Classified, Endpoint, EndpointConfig, Get, Keeping, LegacyCall, Screened};
 pub use exchange::Exchange;
 pub use ids::{EventId, SessionId};
+pub use legacy_sse::{MessagePath, PathFault, SseStream};
 pub use limits::HttpLimits;
+pub use replay::{EventPlace, Replay, StoreCommand, Stored, Weight};
+pub use session::{CancelledPost, NotSuspended, ReplayIn, Session, SessionConfig, StreamKey};
+pub use sessions::{Activity, Sessions};
 pub use status::{Reason, Refusal};
 
 /// What a response is made of, in this order: a head, data any number of times, the end.

@@ -192,8 +192,8 @@ impl Replay {
         while self.bytes > self.limit
             && let Some(first) = self.first_to_go()
         {
-            if first == place && weight == Weight::Answer {
-                // It is the last of all to go, so it is alone.
+            let is_answer = self.kept.get(&first).is_some_and(|kept| kept.weight == Weight::Answer);
+            if self.kept.len() == 1 && is_answer {
                 break;
             }
             self.remove(first);

@@ -16,9 +16,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
 
 use super::Output;
+use super::accept::Preference;
+use super::headers::SESSION_ID;
 use super::ids::SessionId;
 use super::limits::HttpLimits;
 use super::replay::{Replay, StoreCommand, Stored, Weight};
@@ -36,19 +38,19 @@ pub struct SessionConfig {
     /// The bounds.
     pub limits: HttpLimits,
     /// Where events are kept for replay.
-    pub keeping: Keeping,
+    pub replay: ReplayIn,
     /// What becomes of a POST whose request was cancelled before anything was said.
     pub cancelled: CancelledPost,
 }
 
 /// Where events are kept for replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Keeping {
+pub enum ReplayIn {
     /// In the session, within its limits.
     #[default]
-    InMemory,
+    Memory,
     /// Elsewhere: [`Session::poll_store`] tells what is to be done.
-    InAStore,
+    Store,
 }
 
 /// What becomes of a POST whose request was cancelled before anything was said. A cancelled request is not answered, but a response must
@@ -64,9 +66,6 @@ pub enum CancelledPost {
 
 /// The error about a request that its client has cancelled.
 const CANCELLED: ErrorCode = ErrorCode(-32800);
-
-/// The header in which a client is given the id of its session.
-const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// Who reads a stream: the response that was given this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +87,11 @@ impl StreamKey {
     pub const fn number(self) -> u64 {
         self.stream
     }
+
+    #[cfg(test)]
+    pub(super) const fn nobody() -> Self {
+        Self { stream: 0, reader: 0 }
+    }
 }
 
 /// Why a stream was not closed on purpose.
@@ -106,9 +110,9 @@ pub enum NotSuspended {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use mcp_proto::http::{EventId, Output, Session, SessionConfig, SessionId};
-/// use mcp_proto::model::{Implementation, ServerCapabilities, ToolsCapability};
-/// use mcp_proto::{Connection, Event, Limits, Message, ServerConfig, Start, Timestamp};
+/// use mcp_proto::http::{Output, Preference, Session, SessionConfig, SessionId};
+/// use mcp_proto::model::Implementation;
+/// use mcp_proto::{Connection, Limits, Message, ServerConfig, Start, Timestamp};
 ///
 /// let now = Timestamp::EPOCH;
 /// let config = Arc::new(ServerConfig::new(Implementation::new("server", "1")));
@@ -119,7 +123,7 @@ pub enum NotSuspended {
 /// let body = br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25",
 ///     "capabilities":{},"clientInfo":{"name":"me","version":"1"}}}"#;
 /// let message = Message::scan(body, &Limits::default());
-/// let response = session.open_post(now, connection.version(), &message).expect("there is room");
+/// let response = session.open_post(now, connection.version(), &message, Preference::Json).expect("there is room");
 /// connection.handle_message(now, response.origin(), message);
 /// while let Some(transmit) = connection.poll_transmit() {
 ///     session.push(now, transmit);
@@ -150,7 +154,7 @@ impl Session {
     /// A session without streams.
     #[must_use]
     pub fn new(id: SessionId, config: Arc<SessionConfig>) -> Self {
-        let replay = (config.keeping == Keeping::InMemory).then(|| Replay::new(&config.limits));
+        let replay = (config.replay == ReplayIn::Memory).then(|| Replay::new(&config.limits));
         Self { id, config, streams: Vec::new(), next: 1, replay, commands: VecDeque::new(), dropped: 0 }
     }
 }
@@ -160,7 +164,7 @@ impl Session {
     /// A POST has brought this message. Hand it to the connection with [`StreamKey::origin`]. Should nothing be open on that origin
     /// then ([`Connection::is_open`](crate::Connection::is_open)), say so: [`ended`](Self::ended).
     ///
-    /// `version` is the connection's, if it is known.
+    /// `version` is the connection's, if it is known; `preference` is what the POST accepts.
     ///
     /// # Errors
     ///
@@ -170,10 +174,11 @@ impl Session {
         now: Timestamp,
         version: Option<ProtocolVersion>,
         message: &Message,
+        preference: Preference,
     ) -> Result<StreamKey, Reason> {
         self.make_room(now)?;
         let limits = &self.config.limits;
-        let shape = Shape::open(now, limits.late_commit, limits.keep_alive);
+        let shape = Shape::open(now, limits.late_commit, limits.keep_alive).preferring(preference);
         let number = self.next;
         self.next += 1;
         self.streams.push(Stream::new(number, Asked::by(message), shape, Primes::in_version(version)));
@@ -411,7 +416,7 @@ impl Session {
     /// Bytes that wait for responses, or are kept in memory for replay.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.streams.iter().map(Stream::queued).sum::<usize>() + self.replay.as_ref().map_or(0, Replay::bytes)
+        self.streams.iter().map(Stream::waiting).sum::<usize>() + self.replay.as_ref().map_or(0, Replay::bytes)
     }
 
     /// Frames that had no way to the client: of a POST whose response broke off before it showed an event.
@@ -469,18 +474,17 @@ impl Session {
         self.bound_output(at);
     }
 
-    /// Cuts a response that does not keep up, so that it costs its siblings nothing.
+    /// Cuts a response that does not keep up, so that it costs its siblings nothing. If all of them together hold too much, the one that
+    /// holds most goes, but for the one that is being told something now: whoever comes back is served.
     fn bound_output(&mut self, at: usize) {
         let limits = &self.config.limits;
         if self.streams[at].is_over(limits.stream_output) {
             self.streams[at].cut();
         }
-        let all = limits.stream_output.saturating_mul(STREAMS_AT_THEIR_LIMIT);
-        while self.streams.iter().map(Stream::queued).sum::<usize>() > all {
-            let Some(largest) = self.streams.iter_mut().max_by_key(|stream| stream.queued()) else { return };
-            if !largest.is_over(0) {
-                return;
-            }
+        let all = limits.stream_output.max(limits.replay).saturating_mul(STREAMS_AT_THEIR_LIMIT);
+        while self.streams.iter().map(Stream::waiting).sum::<usize>() > all {
+            let others = self.streams.iter_mut().enumerate().filter(|(other, it)| *other != at && it.waiting() > 0);
+            let Some((_, largest)) = others.max_by_key(|(_, it)| it.waiting()) else { return };
             largest.cut();
         }
     }

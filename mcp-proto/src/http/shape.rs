@@ -128,3 +128,46 @@ pub(super) fn events_head() -> Head {
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Head { status: StatusCode::OK, headers }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::Origin;
+
+    const EPOCH: Timestamp = Timestamp::EPOCH;
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn frame(about: About, is_last: bool) -> Transmit {
+        let mut transmit = Transmit::new(Origin::new(1), about, Vec::new());
+        transmit.last = is_last;
+        transmit
+    }
+
+    #[test]
+    fn the_first_thing_that_happens_decides() {
+        let open = || Shape::open(EPOCH, SECOND * 5, SECOND * 15);
+        for (about, is_last, becomes) in [
+            (About::Refusal, true, Becomes::Body),
+            (About::Refusal, false, Becomes::FirstEvent),
+            (About::Notice, true, Becomes::FirstEvent),
+            (About::Notice, false, Becomes::FirstEvent),
+        ] {
+            let mut shape = open();
+            assert!(shape.is_open());
+            assert_eq!(shape.take(EPOCH, &frame(about, is_last)), becomes, "{about:?} {is_last}");
+            assert_eq!(shape.is_events(), becomes == Becomes::FirstEvent);
+            assert_eq!(shape.poll_timeout().is_some(), shape.is_events());
+        }
+        let mut shape = open();
+        assert_eq!(shape.poll_timeout(), Some(EPOCH + SECOND * 5));
+        assert_eq!(shape.take_due(EPOCH + SECOND * 4), None);
+        assert_eq!(shape.take_due(EPOCH + SECOND * 5), Some(Due::Events));
+        assert_eq!(shape.take(EPOCH + SECOND * 6, &frame(About::Refusal, true)), Becomes::Event);
+        // What is sent is a sign of life; a comment is due only 15 s after it.
+        assert_eq!(shape.poll_timeout(), Some(EPOCH + SECOND * 21));
+        assert_eq!(shape.take_due(EPOCH + SECOND * 21), Some(Due::Comment));
+        assert_eq!(shape.take_due(EPOCH + SECOND * 21), None);
+    }
+}

@@ -34,8 +34,10 @@ pub(super) struct Stream {
     /// The number of the newest event that a reader was handed.
     pub(super) given: Option<u64>,
     queue: VecDeque<Item>,
-    /// Bytes of events in the queue.
+    /// Bytes of events that came while the reader did not take them ...
     queued: usize,
+    /// ... and of those that come from the store.
+    replayed: usize,
     /// While a store is asked: the first event that does not come from there.
     pub(super) fetching: Option<Fetching>,
     /// Since when nothing more comes.
@@ -105,19 +107,34 @@ pub(super) struct Fetching {
 #[derive(Clone, Debug)]
 struct Item {
     output: Output,
-    /// The number of an event that is kept for replay.
+    /// The number of the event that it is, if it is one.
     event: Option<u64>,
+    from: From,
+}
+
+/// Where an item comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    /// It has just been said.
+    Connection,
+    /// It was said before, and asked for.
+    Store,
 }
 
 impl Item {
     fn plain(output: Output) -> Self {
-        Self { output, event: None }
+        Self { output, event: None, from: From::Connection }
     }
 
+    fn event(number: u64, text: Bytes, from: From) -> Self {
+        Self { output: Output::Data(text), event: Some(number), from }
+    }
+
+    /// What it counts, which only events do.
     fn size(&self) -> usize {
         match &self.output {
-            Output::Data(bytes) => bytes.len(),
-            Output::Head(_) | Output::End => 0,
+            Output::Data(bytes) if self.event.is_some() => bytes.len(),
+            _ => 0,
         }
     }
 }
@@ -135,6 +152,7 @@ impl Stream {
             given: None,
             queue: VecDeque::new(),
             queued: 0,
+            replayed: 0,
             fetching: None,
             ended: None,
             answer: None,
@@ -150,8 +168,14 @@ impl Stream {
         self.reader == Reader::None && !self.shape.is_events()
     }
 
+    /// Bytes of events that came while the reader did not take them.
     pub(super) fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// Bytes of all events that wait for the reader.
+    pub(super) fn waiting(&self) -> usize {
+        self.queued + self.replayed
     }
 
     /// Whether the reader has not taken what it was offered.
@@ -159,10 +183,11 @@ impl Stream {
         !self.queue.is_empty()
     }
 
-    /// Whether more waits than may. What was added last does not count, so that one message is always taken.
+    /// Whether more has come than may wait. What came last does not count, so that one message is always taken.
     pub(super) fn is_over(&self, limit: usize) -> bool {
         let waiting = self.fetching.as_ref().map_or(&self.queue, |fetching| &fetching.live);
-        let newest = waiting.iter().rev().find(|item| item.event.is_some()).map_or(0, Item::size);
+        let live = |item: &&Item| item.event.is_some() && item.from == From::Connection;
+        let newest = waiting.iter().rev().find(live).map_or(0, Item::size);
         self.queued - newest > limit
     }
 
@@ -189,7 +214,7 @@ impl Stream {
 
     fn clear(&mut self) {
         self.queue = VecDeque::new();
-        self.queued = 0;
+        (self.queued, self.replayed) = (0, 0);
     }
 
     /// The whole response, which is no stream.
@@ -238,8 +263,8 @@ impl Stream {
         let number = self.given.unwrap_or(0);
         let place = EventPlace { stream: self.number, number };
         let (mut text, id) = (Vec::new(), place.id());
-        sse::event(&mut text, &Event { name: None, id: Some(id.as_str()), retry: Some(retry), data: b"" });
-        self.push(Item { output: Output::Data(text.into()), event: Some(number) });
+        sse::event(&mut text, &Event::new(b"").with_id(id.as_str()).with_retry(retry));
+        self.push(Item::event(number, text.into(), From::Connection));
     }
 
     /// Gives an event its number and its text.
@@ -251,7 +276,7 @@ impl Stream {
 
     /// Queues an event for the reader, if there is one.
     pub(super) fn push_event(&mut self, place: EventPlace, text: Bytes) {
-        let item = Item { output: Output::Data(text), event: Some(place.number) };
+        let item = Item::event(place.number, text, From::Connection);
         match (&mut self.fetching, self.reader) {
             (Some(fetching), Reader::Attached) => {
                 self.queued += item.size();
@@ -264,7 +289,7 @@ impl Stream {
 
     /// Queues an event that comes from the store.
     pub(super) fn push_kept(&mut self, place: EventPlace, text: Bytes) {
-        self.push(Item { output: Output::Data(text), event: Some(place.number) });
+        self.push(Item::event(place.number, text, From::Store));
     }
 
     /// Queues something else in the place of an event that is lost.
@@ -277,7 +302,7 @@ impl Stream {
     pub(super) fn push_gap(&mut self, from: u64, until: u64) {
         let place = EventPlace { stream: self.number, number: until - 1 };
         let text = text_of(place, Some(GAP), format!("{{\"lost\":{}}}", until - from).as_bytes());
-        self.push(Item { output: Output::Data(text), event: Some(place.number) });
+        self.push_kept(place, text);
     }
 
     /// Tells the client when to come back.
@@ -321,7 +346,10 @@ impl Stream {
     /// What the reader is to be told next.
     pub(super) fn pop(&mut self) -> Option<Output> {
         let item = self.queue.pop_front()?;
-        self.queued -= item.size();
+        match item.from {
+            From::Connection => self.queued -= item.size(),
+            From::Store => self.replayed -= item.size(),
+        }
         if self.queue.is_empty() {
             // An idle stream keeps nothing.
             self.queue = VecDeque::new();
@@ -336,7 +364,10 @@ impl Stream {
     }
 
     fn push(&mut self, item: Item) {
-        self.queued += item.size();
+        match item.from {
+            From::Connection => self.queued += item.size(),
+            From::Store => self.replayed += item.size(),
+        }
         self.queue.push_back(item);
     }
 }
@@ -345,6 +376,7 @@ impl Stream {
 fn text_of(place: EventPlace, name: Option<&str>, data: &[u8]) -> Bytes {
     let id = place.id();
     let mut text = Vec::with_capacity(data.len() + 48);
-    sse::event(&mut text, &Event { name, id: Some(id.as_str()), retry: None, data });
+    let event = Event { name, ..Event::new(data) };
+    sse::event(&mut text, &event.with_id(id.as_str()));
     text.into()
 }

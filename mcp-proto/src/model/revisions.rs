@@ -33,6 +33,9 @@ pub struct Rules {
     pub tasks: TasksRule,
     /// Whether a line may hold an array of messages.
     pub batches: bool,
+    /// Over HTTP, whether a stream begins with an event without data, from which it can be resumed, so that the server may close it and
+    /// the client comes back (SEP-1699).
+    pub primed_streams: bool,
     /// The error about a resource that is not there.
     pub resource_not_found: ErrorCode,
     /// From which error code to which one only those may be sent that [`ERRORS`] has for this revision.
@@ -82,6 +85,7 @@ impl ProtocolVersion {
             result_type: false,
             tasks: TasksRule::None,
             batches: false,
+            primed_streams: false,
             resource_not_found: ErrorCode::RESOURCE_NOT_FOUND,
             reserved_errors: None,
         };
@@ -93,6 +97,7 @@ impl ProtocolVersion {
             sampling_arrays: true,
             elicitation_id: true,
             tasks: TasksRule::Core,
+            primed_streams: true,
             ..C
         };
         const E: Rules = Rules {
@@ -100,6 +105,7 @@ impl ProtocolVersion {
             elicitation_id: false,
             result_type: true,
             tasks: TasksRule::Extension,
+            primed_streams: false,
             resource_not_found: ErrorCode::INVALID_PARAMS,
             reserved_errors: Some((ErrorCode(-32099), ErrorCode(-32000))),
             ..D
