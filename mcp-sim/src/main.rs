@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use mcp_sim::{Tally, run_many, run_mutants, seed_of_environment};
+use mcp_sim::{Counts, Tally, run_many, run_mutants, seed_of_environment};
 
 const USAGE: &str = "\
 Usage: mcp-sim [--runs N] [--threads N]
@@ -38,23 +38,30 @@ fn main() -> ExitCode {
     worlds(base, runs, threads)
 }
 
+/// After so many seeds a run tells its figures so far.
+const A_PART: u64 = 20_000;
+
 fn worlds(base: u64, runs: u64, threads: usize) -> ExitCode {
     println!("{runs} seeds from {base:#x} on, {threads} threads");
     let start = Instant::now();
-    let Tally { seeds, worlds, counts, failures } = run_many(base, runs, threads);
-    let took = start.elapsed().as_secs_f64();
-    for failure in &failures {
-        println!("\n{failure}\n");
+    let mut all = Tally::default();
+    while all.seeds < runs && all.failures.is_empty() {
+        all.add(run_many(base.wrapping_add(all.seeds), (runs - all.seeds).min(A_PART), threads));
+        for failure in &all.failures {
+            println!("\n{failure}\n");
+        }
+        // A long run says how far it has come: whoever ends it early has that.
+        println!("{}", figures(&all, start.elapsed().as_secs_f64()));
     }
-    let hours = counts.nanos / 3_600_000_000_000;
-    println!(
-        "{seeds} seeds, {worlds} worlds: {hours} simulated hours, {} messages, {} faults, {} steps; {took:.1} s, {:.0} worlds/s",
-        counts.messages,
-        counts.faults,
-        counts.steps,
-        worlds as f64 / took,
-    );
-    if failures.is_empty() && seeds == runs { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if all.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn figures(Tally { seeds, worlds, counts, .. }: &Tally, took: f64) -> String {
+    let (hours, speed) = (counts.nanos / 3_600_000_000_000, *worlds as f64 / took);
+    let Counts { messages, faults, steps, .. } = counts;
+    format!(
+        "{seeds} seeds, {worlds} worlds: {hours} simulated hours, {messages} messages, {faults} faults, {steps} steps; {took:.1} s, {speed:.0} worlds/s"
+    )
 }
 
 fn mutants(base: u64) -> ExitCode {

@@ -99,7 +99,8 @@ impl Node {
                 stage.links[from].take(piece.len());
                 continue;
             }
-            let before = stage.prng.percent(3).then(|| self.conn.clone());
+            // One byte is cut in one way only.
+            let before = (stage.prng.percent(3) && piece.len() > 1).then(|| self.conn.clone());
             let (conn, facts) = (&mut self.conn, &stage.facts[self.id]);
             let taken = match stage.saboteur.as_mut().and_then(|it| it.bytes(facts, conn, &self.config, &piece)) {
                 None => conn.handle_input(now, &piece),

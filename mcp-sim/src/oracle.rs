@@ -3,6 +3,7 @@
 use mcp_proto::{Connection, Timestamp};
 use serde_json::{Value, json};
 
+use crate::seen::{Hash, Seen};
 use crate::workload::{Plan, TEXT};
 
 /// What a handler answers to a request with this tag.
@@ -56,18 +57,27 @@ pub(crate) fn chunking_differs(
         }
     }
     let (by_bytes, at_once) = (outputs(before), outputs(after.clone()));
-    let differs = || format!("byte by byte: {by_bytes:?}\nat once: {at_once:?}");
-    (by_bytes != at_once).then(differs)
+    if by_bytes == at_once {
+        return None;
+    }
+    let common = by_bytes.iter().zip(&at_once).take_while(|(one, other)| one == other).count();
+    Some(format!("{} outputs byte by byte, {} at once; {common} are the same", by_bytes.len(), at_once.len()))
 }
 
-/// Everything that a connection has to say, and when it wants to be woken.
-fn outputs(mut conn: Connection) -> Vec<String> {
-    let mut all = vec![format!("{:?} {} {:?}", conn.poll_timeout(), conn.buffered_bytes(), conn.stats())];
+/// Everything that a connection has to say, and when it wants to be woken: a hash of each, since it may be much, and often.
+fn outputs(mut conn: Connection) -> Vec<Hash> {
+    let of = |add: &dyn Fn(&mut Hash)| {
+        let mut hash = Hash::START;
+        add(&mut hash);
+        hash
+    };
+    let state = format!("{:?} {} {:?}", conn.poll_timeout(), conn.buffered_bytes(), conn.stats());
+    let mut all = vec![of(&|hash| hash.add(0, state.as_bytes()))];
     while let Some(transmit) = conn.poll_transmit() {
-        all.push(String::from_utf8_lossy(&transmit.frame).into_owned());
+        all.push(of(&|hash| hash.add(3, &transmit.frame)));
     }
     while let Some(event) = conn.poll_event() {
-        all.push(format!("{event:?}"));
+        all.push(of(&|hash| Seen::Told(&event).digest(hash)));
     }
     all
 }

@@ -178,7 +178,8 @@ impl fmt::Display for Caught {
 }
 
 impl Tally {
-    fn add(&mut self, part: Self) {
+    /// Adds what further seeds came to.
+    pub fn add(&mut self, part: Self) {
         self.seeds += part.seeds;
         self.worlds += part.worlds;
         self.counts.add(part.counts);
