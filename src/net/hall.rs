@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::Address;
-use crate::stream::Shared;
+use super::host::Guest;
 
 /// A server that listens. Dropping it closes the port and all connections at once; [`shutdown`](Self::shutdown) does it in good order.
 pub struct Listening {
@@ -90,7 +90,7 @@ pub(super) struct Hall(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    guests: BTreeMap<u64, (Option<SocketAddr>, Arc<Shared>)>,
+    guests: BTreeMap<u64, (Option<SocketAddr>, Arc<dyn Guest>)>,
     next: u64,
     /// Set once it is to end: how long calls may still take.
     stop: Option<Duration>,
@@ -141,16 +141,16 @@ impl Hall {
     }
 
     /// For the keeper: the end begins; who is there.
-    pub(super) fn begin_end(&self) -> Vec<Arc<Shared>> {
+    pub(super) fn begin_end(&self) -> Vec<Arc<dyn Guest>> {
         let mut state = self.lock();
         state.report.connections = state.report.connections.max(state.guests.len());
-        state.guests.values().map(|(_, shared)| Arc::clone(shared)).collect()
+        state.guests.values().map(|(_, guest)| Arc::clone(guest)).collect()
     }
 
     /// For the keeper: it is over. Whoever is still there is cut.
     pub(super) fn end(&self) {
         let left = std::mem::take(&mut self.lock().guests);
-        let cut = left.into_values().map(|(peer, shared)| Cut { peer, calls: shared.with(|state| state.working()) });
+        let cut = left.into_values().map(|(peer, guest)| Cut { peer, calls: guest.working() });
         let cut = cut.collect::<Vec<_>>();
         let waiting = {
             let mut state = self.lock();
@@ -182,13 +182,13 @@ impl Hall {
     }
 
     /// Lets a client in, until the result is dropped.
-    pub(super) fn enter(self: &Arc<Self>, peer: Option<SocketAddr>, shared: Arc<Shared>) -> Guest {
+    pub(super) fn enter(self: &Arc<Self>, peer: Option<SocketAddr>, guest: Arc<dyn Guest>) -> Seat {
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;
-        state.guests.insert(number, (peer, shared));
+        state.guests.insert(number, (peer, guest));
         drop(state);
-        Guest { hall: Arc::clone(self), number }
+        Seat { hall: Arc::clone(self), number }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -198,15 +198,15 @@ impl Hall {
 }
 
 /// A client's place.
-pub(super) struct Guest {
+pub(super) struct Seat {
     hall: Arc<Hall>,
     number: u64,
 }
 
-impl Drop for Guest {
+impl Drop for Seat {
     fn drop(&mut self) {
-        let Some((peer, shared)) = self.hall.lock().guests.get(&self.number).cloned() else { return };
-        let calls = shared.with(|state| state.cut);
+        let Some((peer, guest)) = self.hall.lock().guests.get(&self.number).cloned() else { return };
+        let calls = guest.cut();
         let mut state = self.hall.lock();
         if state.stop.is_some() && calls > 0 {
             state.report.cut.push(Cut { peer, calls });
@@ -214,7 +214,7 @@ impl Drop for Guest {
         let left = state.guests.remove(&self.number);
         let keeper = if state.guests.is_empty() { state.keeper.take() } else { None };
         drop(state);
-        drop((left, shared));
+        drop((left, guest));
         if let Some(keeper) = keeper {
             keeper.wake();
         }

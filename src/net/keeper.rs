@@ -8,12 +8,11 @@ use std::time::Duration;
 use futures_lite::future;
 
 use super::hall::{Hall, Listening};
-use super::opening::Opening;
+use super::host::{Host, Streams};
 use super::{Accepted, Address, ListenOptions, Listener};
 use crate::Result;
 use crate::runtime::Spawn;
 use crate::server::{Lease, Server};
-use crate::stream::begin_server;
 
 /// How long to wait after an error of accepting that will not go away by itself, such as too many open files; twice as long each time.
 const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(1);
@@ -40,21 +39,37 @@ pub async fn listen<R: Spawn, L: Listener>(
     server: Server,
     options: ListenOptions,
 ) -> Result<Listening> {
-    // Held as long as it listens, so that the hooks run once and not whenever the last client leaves.
     let lease = server.enter().await?;
-    let hall = Arc::new(Hall::default());
-    tracing::info!(%address, "listening");
-    let keeper = Keeper { runtime: runtime.clone(), hall: Hosting(Arc::clone(&hall)), server, options, turned_away: 0 };
-    let listening = Listening::new(address, hall);
-    runtime.spawn(keeper.keep(listener, lease));
-    Ok(listening)
+    let ListenOptions { connections, silence, .. } = options;
+    let host = Streams { runtime: runtime.clone(), server, silence };
+    Ok(keep(runtime, listener, address, host, connections, lease))
 }
 
-struct Keeper<R> {
+/// Has a host serve whoever comes to a listener, at most so many at once. The lease is held as long as it listens, so that the server's
+/// hooks run once and not whenever the last client leaves.
+pub(crate) fn keep<R: Spawn, L: Listener>(
+    runtime: R,
+    listener: L,
+    address: Address,
+    host: impl Host,
+    connections: usize,
+    lease: Lease,
+) -> Listening {
+    let hall = Arc::new(Hall::default());
+    tracing::info!(%address, "listening");
+    let keeper =
+        Keeper { runtime: runtime.clone(), hall: Hosting(Arc::clone(&hall)), host, connections, turned_away: 0 };
+    let listening = Listening::new(address, hall);
+    runtime.spawn(keeper.keep(listener, lease));
+    listening
+}
+
+struct Keeper<R, H> {
     runtime: R,
     hall: Hosting,
-    server: Server,
-    options: ListenOptions,
+    host: H,
+    /// How many clients there may be.
+    connections: usize,
     /// How many clients were turned away since the last was let in.
     turned_away: u64,
 }
@@ -68,7 +83,7 @@ impl Drop for Hosting {
     }
 }
 
-impl<R: Spawn> Keeper<R> {
+impl<R: Spawn, H: Host> Keeper<R, H> {
     async fn keep<L: Listener>(mut self, mut listener: L, lease: Lease) {
         let (mut pause, mut lost) = (*PAUSES.start(), 0);
         let grace = loop {
@@ -107,13 +122,18 @@ impl<R: Spawn> Keeper<R> {
     /// Closes all connections, each when its calls have finished or the grace is over.
     async fn see_out(&self, mut grace: Duration) {
         loop {
-            for shared in self.hall.0.begin_end() {
-                shared.command(|state, now| state.connection.close(now, grace));
+            // First, so that whoever is told to leave finds that nothing new is begun.
+            self.host.close(grace);
+            for guest in self.hall.0.begin_end() {
+                guest.see_out(grace);
             }
             let over = self.runtime.sleep_until(self.runtime.now() + grace + CLOSING);
             let hurried = async { Some(poll_fn(|cx| self.hall.0.poll_stop(Some(grace), cx)).await) };
             let gone = async {
-                let empty = poll_fn(|cx| self.hall.0.poll_empty(cx));
+                let empty = async {
+                    poll_fn(|cx| self.hall.0.poll_empty(cx)).await;
+                    poll_fn(|cx| self.host.poll_closed(cx)).await;
+                };
                 future::or(empty, over).await;
                 None
             };
@@ -129,13 +149,12 @@ impl<R: Spawn> Keeper<R> {
         Rd: futures_io::AsyncRead + Send + Unpin + 'static,
         Wr: futures_io::AsyncWrite + Send + Unpin + 'static,
     {
-        let Accepted { reader, writer, peer } = accepted;
-        let Self { runtime, hall, server, options, turned_away } = self;
-        let hall = &hall.0;
-        let too_much = if hall.len() >= options.connections {
+        let Self { runtime, hall: Hosting(hall), host, connections, turned_away } = self;
+        let peer = accepted.peer;
+        let too_much = if hall.len() >= *connections {
             Some("too many are connected")
         } else {
-            server.shared_budget().is_exceeded().then_some("all connections together hold too much in memory")
+            host.budget().is_exceeded().then_some("all connections together hold too much in memory")
         };
         if let Some(too_much) = too_much {
             // Once, since whoever floods a server with connections should not flood its log.
@@ -148,26 +167,11 @@ impl<R: Spawn> Keeper<R> {
         if *turned_away > 0 {
             tracing::warn!(number = std::mem::take(turned_away), "clients were turned away; now they are let in again");
         }
-        let (shared, serving) = begin_server(runtime.clone(), Opening::of(reader), writer, None, server);
-        let guest = hall.enter(peer, Arc::clone(&shared));
-        // Boxed, so that it is gone once it is over.
-        let too_long = Box::pin(runtime.sleep_until(runtime.now() + options.silence));
-        let unheard = async move {
-            too_long.await;
-            shared.command(|state, now| {
-                if state.connection.stats().received == 0 {
-                    tracing::debug!(?peer, "a client is disconnected: it has not said anything");
-                    state.connection.close(now, Duration::ZERO);
-                }
-            });
-            drop(shared);
-            future::pending().await
-        };
+        let (guest, serving) = host.receive(accepted);
+        let seat = hall.enter(peer, guest);
         runtime.spawn(async move {
-            if let Err(error) = future::or(serving, unheard).await {
-                tracing::debug!(?peer, %error, "a connection has failed");
-            }
-            drop(guest);
+            serving.await;
+            drop(seat);
         });
     }
 }

@@ -14,6 +14,7 @@ mod address;
 mod bind;
 mod connect;
 mod hall;
+mod host;
 mod keeper;
 mod opening;
 mod options;
@@ -33,6 +34,10 @@ pub use self::connect::connect_tcp;
 #[cfg(unix)]
 pub use self::connect::connect_unix;
 pub use self::hall::{Cut, Drained, Listening};
+#[cfg(feature = "http")]
+pub(crate) use self::host::{Guest, Host};
+#[cfg(feature = "http")]
+pub(crate) use self::keeper::keep;
 pub use self::keeper::listen;
 pub use self::options::ListenOptions;
 #[cfg(any(unix, windows))]
