@@ -20,6 +20,8 @@
 mod client;
 mod error;
 pub mod guide;
+#[cfg(feature = "http")]
+pub mod http;
 mod intercept;
 pub mod local;
 pub mod memory;

@@ -59,6 +59,8 @@ struct Inner {
     meta: Box<RequestMeta>,
     cancel: Arc<Cancel>,
     operation: Operation,
+    #[cfg(feature = "http")]
+    caller: Option<Arc<crate::http::Caller>>,
     /// The trace that came with it, once somebody has asked.
     trace: OnceLock<TraceContext>,
     server: Server,
@@ -72,10 +74,21 @@ struct Inner {
 
 impl Context {
     pub(super) fn new(shared: &Arc<Shared>, request: Inbound, server: Server, round: Option<Round>) -> Self {
-        let Inbound { id, message, meta, cancel, operation } = request;
-        let (shared, kept, answers) = (Arc::clone(shared), Kept::default(), Kept::default());
-        let trace = OnceLock::new();
-        let inner = Inner { shared, id, message, meta, cancel, operation, trace, server, round, kept, answers };
+        let inner = Inner {
+            shared: Arc::clone(shared),
+            id: request.id,
+            message: request.message,
+            meta: request.meta,
+            cancel: request.cancel,
+            operation: request.operation,
+            #[cfg(feature = "http")]
+            caller: request.caller,
+            trace: OnceLock::new(),
+            server,
+            round,
+            kept: Kept::default(),
+            answers: Kept::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -222,6 +235,12 @@ impl Context {
     /// Who asks, as it says of itself: for display, never for decisions about trust.
     pub fn peer(&self) -> Option<&Arc<Peer>> {
         self.inner.meta.peer.as_ref()
+    }
+
+    /// Who has sent the request, as far as HTTP knows: its principal, address, headers. `None` over other transports.
+    #[cfg(feature = "http")]
+    pub fn caller(&self) -> Option<&crate::http::Caller> {
+        self.inner.caller.as_deref()
     }
 
     /// The revision in which it asks.

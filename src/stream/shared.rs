@@ -150,6 +150,9 @@ pub(crate) struct Inbound {
     pub(crate) cancel: Arc<Cancel>,
     /// Begun where the lock is free.
     pub(crate) operation: Operation,
+    /// Who has sent it, if it came over HTTP.
+    #[cfg(feature = "http")]
+    pub(crate) caller: Option<Arc<crate::http::Caller>>,
 }
 
 impl Shared {
@@ -257,7 +260,16 @@ impl State {
                     let bytes = message.size();
                     self.held += bytes;
                     self.handlers.insert(id, AtWork { cancel: Arc::clone(&cancel), bytes });
-                    turn.requests.push(Inbound { id, message, meta, cancel, operation: Operation::default() });
+                    let operation = Operation::default();
+                    turn.requests.push(Inbound {
+                        id,
+                        message,
+                        meta,
+                        cancel,
+                        operation,
+                        #[cfg(feature = "http")]
+                        caller: None,
+                    });
                 }
                 Event::Cancelled { id, .. } => {
                     turn.gone.push(id);
