@@ -1,8 +1,8 @@
 """The steps of ../README.md, taken by the official Python SDK against any server that offers the fixture.
 
-    client.py --revision REVISION --how pinned|default --steps NAME,NAME... COMMAND ARGS...
+    client.py --revision REVISION --how pinned|default --steps NAME,NAME... COMMAND ARGS... | --http URL
 
-Starts COMMAND as its server, takes the steps on one connection, in this order, and prints a line for each:
+Starts COMMAND as its server, or goes to the one at URL; takes the steps on one connection, in this order, and prints a line for each:
 `step NAME ok` or `step NAME FAILED: why`. The exit status is 1 if a step failed.
 
 The SDK offers its newest handshake revision only. An older one is up to the server, so this just looks what came of it.
@@ -63,6 +63,9 @@ TEXTS = (
     "x" * 200_000,
 )
 """What has to come back from `echo` as it was."""
+
+CUT = "cut the streams"
+"""What `echo` is told to have all open event streams cut, by the relay that is between client and server."""
 
 STEPS = {}
 """Name to step, in the order they are taken."""
@@ -529,6 +532,35 @@ async def step_clean(peer):
     check(not peer.faults, f"the server wrote what is no message: {peer.faults[:1]}")
 
 
+@step
+async def step_resume(peer):
+    text = "memo://text"
+    await peer.client.subscribe_resource(text)
+    peer.updates.clear()
+    # The SDK takes its own stream up again once only, if it did not end properly.
+    await peer.told("echo", {"text": CUT})
+    for times in (1, 2):
+        await peer.told("touch", {"uri": text})
+        await peer.until(lambda: len(peer.updates) >= times)
+        same("updates", peer.updates, [text] * times)
+    await peer.client.unsubscribe_resource(text)
+
+
+@step
+async def step_resume_call(peer):
+    seen = []
+
+    async def cut_and_release(progress, total, message):
+        seen.append(progress)
+        if progress == total:
+            await peer.told("echo", {"text": CUT})
+            await peer.call("release")
+
+    said = await peer.told("count", {"n": 3, "hold": True}, progress_callback=cut_and_release)
+    same("answer", said, "counted to 3")
+    same("progress", seen, [1, 2, 3])
+
+
 def reason(error):
     """One line for what went wrong: of a group, the first cause."""
     while getattr(error, "exceptions", None):
@@ -541,8 +573,7 @@ def reason(error):
 
 async def run(options):
     peer = Peer(options.revision, options.how)
-    command, *arguments = options.command
-    server = StdioServerParameters(command=command, args=arguments)
+    server = options.http or StdioServerParameters(command=options.command[0], args=options.command[1:])
     # `auto` is what the SDK does by default; a modern revision is adopted without a probe.
     mode = {} if options.how == "default" else {"mode": MODERN if peer.modern else "legacy"}
     asked = {"elicitation_callback": peer.elicit} if options.revision >= "2025-06-18" else {}
@@ -575,6 +606,7 @@ def main():
     parser.add_argument("--revision", required=True)
     parser.add_argument("--how", required=True, choices=("pinned", "default"))
     parser.add_argument("--steps", required=True, type=lambda names: names.split(","))
+    parser.add_argument("--http", help="the URL of a server that runs already")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="starts the server, with its arguments")
     options = parser.parse_args()
     # The SDK shields its own shutdown from cancellation; should that hang, this ends the process.

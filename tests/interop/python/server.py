@@ -1,13 +1,19 @@
-"""The fixture of ../README.md, served over stdio by the official Python SDK: all revisions, one body for both eras."""
+"""The fixture of ../README.md, served over stdio by the official Python SDK: all revisions, one body for both eras.
+
+With `--http` it listens on a port of its own, prints its URL, and ends when its input does.
+"""
 
 import base64
+import functools
 import os
+import socket
 import sys
 import warnings
 from typing import Annotated
 
 import anyio
 import mcp_types as types
+import uvicorn
 from mcp.server.elicitation import AcceptedElicitation
 from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.mcpserver import Context, MCPServer
@@ -15,8 +21,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.prompts.base import AssistantMessage, UserMessage
 from mcp.server.mcpserver.resolve import Elicit, ElicitationResult, ListRoots, Resolve, Sample
 from mcp.server.stdio import stdio_server
+from mcp.server.streamable_http import EventMessage, EventStore
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 warnings.filterwarnings("ignore", category=MCPDeprecationWarning)
 
@@ -43,7 +50,7 @@ class State:
     slow_was_cancelled = False
     level = "debug"
     subscribed = set()
-    released = anyio.Event()
+    released = anyio.Semaphore(0)
 
 
 class Weather(BaseModel):
@@ -73,7 +80,7 @@ async def add(a: int, b: int) -> int:
 
 
 @server.tool(annotations=types.ToolAnnotations(title="Weather", read_only_hint=True))
-async def weather(city: str) -> Weather:
+async def weather(city: Annotated[str, Field(json_schema_extra={"x-mcp-header": "City"})]) -> Weather:
     """Tells the weather: always the same."""
     return Weather(city=city, celsius=21.5)
 
@@ -102,14 +109,14 @@ async def count(n: int, hold: bool, ctx: Context) -> str:
     for step in range(1, n + 1):
         await ctx.report_progress(step, n, f"step {step} of {n}")
     if hold:
-        await State.released.wait()
+        await State.released.acquire()
     return f"counted to {n}"
 
 
 @server.tool(structured_output=False)
 async def release() -> str:
     """Lets `count` end."""
-    State.released.set()
+    State.released.release()
     return "released"
 
 
@@ -365,14 +372,52 @@ low.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams,
 low.add_request_handler("logging/setLevel", types.SetLevelRequestParams, set_level)
 
 
-async def main():
-    changes = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+CHANGES = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+
+
+class Events(EventStore):
+    """All that was sent, in order: what a client missed is among it."""
+
+    def __init__(self):
+        self.sent = []
+
+    async def store_event(self, stream_id, message):
+        self.sent.append((stream_id, message))
+        return str(len(self.sent))
+
+    async def replay_events_after(self, last_event_id, send_callback):
+        last = int(last_event_id)
+        stream, _ = self.sent[last - 1]
+        for number, (of, message) in enumerate(self.sent[last:], last + 1):
+            if of == stream and message is not None:
+                await send_callback(EventMessage(message, str(number)))
+        return stream
+
+
+async def serve_stdio():
     async with stdio_server() as (read, write):
-        await low.run(read, write, low.create_initialization_options(changes))
+        await low.run(read, write, low.create_initialization_options(CHANGES))
+
+
+async def serve_http():
+    # The SDK asks for these without saying that lists change.
+    low.create_initialization_options = functools.partial(low.create_initialization_options, CHANGES)
+    app = low.streamable_http_app(event_store=Events())
+    http = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
+
+    async def end_with_input():
+        await anyio.to_thread.run_sync(sys.stdin.read)
+        http.should_exit = True
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(end_with_input)
+        await http.serve([listener])
 
 
 if __name__ == "__main__":
-    anyio.run(main)
+    anyio.run(serve_http if "--http" in sys.argv[1:] else serve_stdio)
     # The SDK is done, which is what counts. The interpreter's own end takes long on a busy machine, and clients are not patient.
     sys.stdout.flush()
     os._exit(0)

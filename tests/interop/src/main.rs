@@ -1,15 +1,17 @@
 //! Interop with the official SDKs; `README.md` beside this folder tells what the cells and steps are.
 //!
 //! ```text
-//! mcp-interop table --python PYTHON --rmcp RMCP [--pairs] [--wrong ANSWER] [TEXT]   runs cells whose name has TEXT in it
+//! mcp-interop table --python PYTHON --rmcp RMCP [--pairs] [--show] [--wrong ANSWER] [TEXT]
+//!                                                                                   runs cells whose name has TEXT in it
 //! mcp-interop prove --python PYTHON --rmcp RMCP                                     that wrong answers of ours are noticed
-//! mcp-interop server --runtime RUNTIME [--only REVISION] [--wrong ANSWER]           our server with the fixture
+//! mcp-interop server --runtime RUNTIME [--http] [--only REVISION] [--wrong ANSWER]  our server with the fixture
 //! mcp-interop client --runtime RUNTIME --revision REVISION --how HOW --steps NAMES [--wrong ANSWER] COMMAND ARGS...
 //! mcp-interop watch FILE COMMAND ARGS...                                            tells how a server ends
 //! ```
 
 mod client;
 mod fixture;
+mod http;
 mod prove;
 mod run;
 mod runtime;
@@ -51,15 +53,24 @@ fn ours(mode: &str, arguments: &[String]) -> std::io::Result<ExitCode> {
     }
 }
 
+/// Whether all that was said over HTTP is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Yes,
+    No,
+}
+
 /// Runs the cells of the table, or shows that they can fail.
 async fn play(mode: &str, arguments: &[String]) -> ExitCode {
     let mut peers = Peers { python: "python3".to_owned(), rmcp: "interop-rmcp".to_owned() };
     let (mut cells, mut wrong, mut wanted) = (table::cells(), None, "");
+    let mut shown = Shown::No;
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().map(String::as_str).unwrap_or_default();
         match argument.as_str() {
             "--pairs" => cells = table::pairs(),
+            "--show" => shown = Shown::Yes,
             "--python" => peers.python = value().to_owned(),
             "--rmcp" => peers.rmcp = value().to_owned(),
             "--wrong" => wrong = Some(value()),
@@ -75,6 +86,9 @@ async fn play(mode: &str, arguments: &[String]) -> ExitCode {
     run::each(cells, async |cell| {
         let outcome = run::one(&peers, &cell, wrong).await;
         failed.fetch_or(!tell(&cell, &outcome), Ordering::Relaxed);
+        if shown == Shown::Yes {
+            outcome.said.iter().enumerate().for_each(|(at, exchange)| println!("{at}: {exchange}\n"));
+        }
     })
     .await;
     if failed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::run::{self, Peers};
-use crate::table::{self, Cell, How, Party};
+use crate::table::{self, Cell, How, Party, Transport};
 
 /// What our server can be told to answer wrong (`--wrong`); each is called as the step that has to notice.
 pub(crate) const SERVER: [&str; 25] = [
@@ -38,15 +38,25 @@ pub(crate) const SERVER: [&str; 25] = [
 /// The same of our client.
 pub(crate) const CLIENT: [&str; 3] = ["elicitation", "sampling", "roots"];
 
-/// Plays each wrong answer with one peer after the other.
+/// What the relay can be told to pass on in place of what our server said.
+pub(crate) const WIRE: [&str; 7] = ["session", "status", "headers", "own_stream", "delete", "resume", "resume_call"];
+
+/// Plays each wrong answer with one peer after the other, over one transport after the other.
 pub(crate) async fn run(peers: &Peers) -> ExitCode {
     let failed = AtomicBool::new(false);
-    for (side, answers) in [("server", &SERVER[..]), ("client", &CLIENT)] {
-        let ours = |cell: &Cell| side == if cell.server == Party::Ours { "server" } else { "client" };
-        let cells = table::cells().into_iter().filter(|cell| ours(cell) && cell.how == How::Pinned).collect::<Vec<_>>();
+    for (side, answers) in [("server", &SERVER[..]), ("client", &CLIENT), ("wire", &WIRE)] {
+        let able = |cell: &Cell, answer: &str| {
+            let ours = if side == "client" { cell.client } else { cell.server };
+            // What is no message goes to stdout; over HTTP that is no part of what is said.
+            let fits = match cell.transport {
+                Transport::Stdio => side != "wire",
+                Transport::Http => answer != "clean",
+            };
+            ours == Party::Ours && cell.how == How::Pinned && fits && cell.checks(answer)
+        };
         let proofs = answers.iter().enumerate().map(|(turn, answer)| {
-            let able = cells.iter().filter(|cell| cell.checks(answer)).collect::<Vec<_>>();
-            (*able[turn % able.len()], *answer)
+            let cells = table::cells().into_iter().filter(|cell| able(cell, answer)).collect::<Vec<_>>();
+            (cells[turn % cells.len()], *answer)
         });
         run::each(proofs.collect(), async |(cell, answer)| {
             let outcome = run::one(peers, &cell, Some(answer)).await;

@@ -33,6 +33,7 @@ struct Add {
 
 #[derive(Deserialize, JsonSchema)]
 struct City {
+    #[schemars(extend("x-mcp-header" = "City"))]
     city: String,
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use mcp::ProtocolVersion;
 
+use crate::http;
 use crate::runtime::Runtime;
 
 use ProtocolVersion::{V2024_11_05, V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28};
@@ -34,6 +35,15 @@ pub(crate) enum How {
     Default,
     /// The client probes, which is not what it does by default.
     Auto,
+}
+
+/// What carries the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// The client starts the server.
+    Stdio,
+    /// Both are started, with a relay between them.
+    Http,
 }
 
 /// In which revisions each peer's server serves.
@@ -74,7 +84,7 @@ const fn since(since: ProtocolVersion, name: &'static str) -> Step {
     Step { name, since, until: V2026_07_28 }
 }
 
-/// All steps but the last, in the order in which clients take them; the last is the shutdown, which the runner sees to.
+/// The steps, in the order in which clients take them.
 const STEPS: [Step; 33] = [
     step("negotiate"),
     step("list"),
@@ -111,7 +121,13 @@ const STEPS: [Step; 33] = [
     step("clean"),
 ];
 
-/// The end of each cell: the server ends by itself, with success, when the client is done.
+/// The steps that HTTP adds, where there are streams to take up again; taken after the others.
+const HTTP_STEPS: [Step; 2] = [
+    Step { name: "resume", since: V2025_03_26, until: V2025_11_25 },
+    Step { name: "resume_call", since: V2025_11_25, until: V2025_11_25 },
+];
+
+/// The end of each cell: the server ends by itself, with success, when the client is done, or when it is told to.
 pub(crate) const SHUTDOWN: &str = "shutdown";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,12 +136,32 @@ enum Role {
     Server,
 }
 
-/// Steps that are left out, and why.
-const ABSENT: [(Party, Role, &str, &str); 4] = [
-    (Party::Python, Role::Server, "unknown_tool", "answers with a failed result instead of an error"),
-    (Party::Python, Role::Server, "unknown_prompt", "answers with the code 0, or -32603 in 2026-07-28"),
-    (Party::Sdk, Role::Server, "unknown_tool", "answers with a failed result instead of an error"),
-    (Party::Rmcp, Role::Client, "clean", "does not tell of lines that are no message"),
+/// A step that is left out.
+struct Absence {
+    party: Party,
+    role: Role,
+    step: &'static str,
+    /// Over this one, or all.
+    over: Option<Transport>,
+    since: ProtocolVersion,
+    why: &'static str,
+}
+
+const fn absent(party: Party, role: Role, step: &'static str, why: &'static str) -> Absence {
+    Absence { party, role, step, over: None, since: V2024_11_05, why }
+}
+
+/// All that are left out.
+const ABSENT: [Absence; 5] = [
+    absent(Party::Python, Role::Server, "unknown_tool", "answers with a failed result instead of an error"),
+    absent(Party::Python, Role::Server, "unknown_prompt", "answers with the code 0, or -32603 in 2026-07-28"),
+    absent(Party::Sdk, Role::Server, "unknown_tool", "answers with a failed result instead of an error"),
+    absent(Party::Rmcp, Role::Client, "clean", "does not tell of lines that are no message"),
+    Absence {
+        over: Some(Transport::Http),
+        since: V2026_07_28,
+        ..absent(Party::TypeScript, Role::Client, "unknown_method", "does not read the error that comes with status 404")
+    },
 ];
 
 /// One client and one server, and a revision that they are to speak.
@@ -135,23 +171,27 @@ pub(crate) struct Cell {
     pub(crate) server: Party,
     pub(crate) revision: ProtocolVersion,
     pub(crate) how: How,
+    pub(crate) transport: Transport,
     /// Of our side.
     pub(crate) runtime: Runtime,
 }
 
 /// What has to run: our client against each server, and each client against our server. Our side plays all of that on tokio, and on the
-/// other runtimes, for each peer and role, the newest revision that is agreed on by each means.
+/// other runtimes, for each peer, role and transport, the newest revision that is agreed on by each means.
 pub(crate) fn cells() -> Vec<Cell> {
-    let mut cells = Vec::new();
+    let (runtime, mut cells) = (Runtime::Tokio, Vec::new());
     for (server, revisions) in SERVES {
         let pinned = revisions.iter().map(|revision| (*revision, How::Pinned));
         let default = revisions.last().map(|newest| (*newest, How::Default));
-        let cell = |(revision, how)| Cell { client: Party::Ours, server, revision, how, runtime: Runtime::Tokio };
+        let (client, transport) = (Party::Ours, Transport::Stdio);
+        let cell = |(revision, how)| Cell { client, server, revision, how, transport, runtime };
         cells.extend(pinned.chain(default).map(cell));
     }
-    for (client, how, revisions) in SPEAKS {
-        let (server, runtime) = (Party::Ours, Runtime::Tokio);
-        cells.extend(revisions.iter().map(|revision| Cell { client, server, revision: *revision, how, runtime }));
+    for transport in [Transport::Stdio, Transport::Http] {
+        for (client, how, revisions) in SPEAKS {
+            let cell = |revision: &_| Cell { client, server: Party::Ours, revision: *revision, how, transport, runtime };
+            cells.extend(revisions.iter().map(cell).filter(Cell::exists));
+        }
     }
     let elsewhere = Runtime::ALL.into_iter().filter(|runtime| *runtime != Runtime::Tokio);
     let elsewhere =
@@ -160,9 +200,10 @@ pub(crate) fn cells() -> Vec<Cell> {
     cells
 }
 
-/// The last that is pinned, and the last that is not, of each peer in each role.
+/// The last that is pinned, and the last that is not, of each peer in each role over each transport.
 fn newest(cells: &[Cell]) -> impl Iterator<Item = Cell> {
-    let kind = |cell: &Cell| (cell.client, cell.server, matches!(cell.how, How::Pinned | How::Only));
+    let kind =
+        |cell: &Cell| (cell.client, cell.server, cell.transport, matches!(cell.how, How::Pinned | How::Only));
     let all = cells.iter().filter(|cell| cell.how != How::Auto).copied().collect::<Vec<_>>();
     let is_last = |at: usize| !all[at + 1..].iter().any(|later| kind(later) == kind(&all[at]));
     let last = (0..all.len()).filter(|at| is_last(*at)).map(|at| all[at]).collect::<Vec<_>>();
@@ -172,16 +213,14 @@ fn newest(cells: &[Cell]) -> impl Iterator<Item = Cell> {
 /// The peers among themselves: shows that the steps and the fixture are right without us.
 pub(crate) fn pairs() -> Vec<Cell> {
     let mut pairs = Vec::new();
-    for (client, how, revisions) in SPEAKS.into_iter().filter(|(_, how, _)| *how != How::Only) {
-        for (server, served) in SERVES {
-            let shared = revisions.iter().filter(|revision| served.contains(revision));
-            pairs.extend(shared.map(|revision| Cell {
-                client,
-                server,
-                revision: *revision,
-                how,
-                runtime: Runtime::Tokio,
-            }));
+    for transport in [Transport::Stdio, Transport::Http] {
+        for (client, how, revisions) in SPEAKS.into_iter().filter(|(_, how, _)| *how != How::Only) {
+            for (server, served) in SERVES {
+                let shared = revisions.iter().filter(|revision| served.contains(revision));
+                let runtime = Runtime::Tokio;
+                let cell = |revision: &_| Cell { client, server, revision: *revision, how, transport, runtime };
+                pairs.extend(shared.map(cell).filter(Cell::exists));
+            }
         }
     }
     pairs
@@ -190,48 +229,76 @@ pub(crate) fn pairs() -> Vec<Cell> {
 impl Cell {
     /// What the client is to do, in order.
     pub(crate) fn steps(&self) -> Vec<&'static str> {
+        let more = if self.transport == Transport::Http { &HTTP_STEPS[..] } else { &[] };
         let fits = |step: &&Step| step.since <= self.revision && self.revision <= step.until;
-        let absent = |name: &str| {
-            ABSENT.iter().any(|(party, role, step, _)| {
-                let here = if *role == Role::Client { self.client } else { self.server };
-                here == *party && *step == name
-            })
-        };
-        STEPS.iter().filter(fits).map(|step| step.name).filter(|name| !absent(name)).collect()
+        let steps = STEPS.iter().chain(more).filter(fits).map(|step| step.name);
+        steps.filter(|name| !self.lacks(name)).collect()
     }
-}
 
-/// The steps that are left out, each with its reason.
-pub(crate) fn absences() -> impl Iterator<Item = String> {
-    ABSENT.into_iter().map(|(party, role, step, reason)| {
-        let role = if role == Role::Client { "client" } else { "server" };
-        format!("the {} {role} lacks {step}: it {reason}", party.name())
-    })
-}
+    /// What is looked for in all that was said, when the client is done.
+    pub(crate) fn wire_steps(&self) -> Vec<&'static str> {
+        let steps = http::STEPS.into_iter().filter(|name| *name != "delete" || !self.is_modern());
+        match self.transport {
+            Transport::Stdio => Vec::new(),
+            Transport::Http => steps.filter(|name| !self.lacks(name)).collect(),
+        }
+    }
 
-impl Cell {
+    /// How many steps it has, the shutdown included.
+    pub(crate) fn length(&self) -> usize {
+        self.steps().len() + self.wire_steps().len() + 1
+    }
+
     /// Whether it has this step.
     pub(crate) fn checks(&self, step: &str) -> bool {
-        step == SHUTDOWN || self.steps().contains(&step)
+        step == SHUTDOWN || self.steps().contains(&step) || self.wire_steps().contains(&step)
+    }
+
+    pub(crate) fn is_modern(&self) -> bool {
+        self.revision == V2026_07_28
+    }
+
+    /// Whether the step is one that a party does not have.
+    fn lacks(&self, name: &str) -> bool {
+        ABSENT.iter().any(|absence| {
+            let here = if absence.role == Role::Client { self.client } else { self.server };
+            let over = absence.over.is_none_or(|transport| transport == self.transport);
+            here == absence.party && absence.step == name && over && absence.since <= self.revision
+        })
+    }
+
+    /// The first revision has another HTTP than those after it.
+    fn exists(&self) -> bool {
+        self.transport == Transport::Stdio || self.revision > V2024_11_05
     }
 
     /// How many servers the client starts. The TypeScript client, where it probes, does so on a process of its own, which it
     /// then kills.
     pub(crate) fn servers(&self) -> usize {
-        let probes = self.how == How::Auto || self.revision == V2026_07_28;
+        let probes = self.how == How::Auto || self.is_modern();
         if self.client == Party::TypeScript && probes { 2 } else { 1 }
     }
 }
 
+/// The steps that are left out, each with its reason.
+pub(crate) fn absences() -> impl Iterator<Item = String> {
+    ABSENT.into_iter().map(|Absence { party, role, step, over, since, why }| {
+        let role = if role == Role::Client { "client" } else { "server" };
+        let over = over.map(|transport| format!(" over {}", transport.name())).unwrap_or_default();
+        let since = if since > V2024_11_05 { format!(" in {since}") } else { String::new() };
+        format!("the {} {role} lacks {step}{over}{since}: it {why}", party.name())
+    })
+}
+
 impl fmt::Display for Cell {
-    /// Our role, the peer, the revision, how they come to it, and our runtime.
+    /// Our role, the peer, the revision, how they come to it, the transport, and our runtime.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.client, self.server) {
             (Party::Ours, peer) => write!(f, "client {}", peer.name())?,
             (peer, Party::Ours) => write!(f, "server {}", peer.name())?,
             (client, server) => write!(f, "pair {}-{}", client.name(), server.name())?,
         }
-        write!(f, " {} {}", self.revision, self.how.name())?;
+        write!(f, " {} {} {}", self.revision, self.how.name(), self.transport.name())?;
         let is_ours = self.client == Party::Ours || self.server == Party::Ours;
         if is_ours { write!(f, " {}", self.runtime.name()) } else { Ok(()) }
     }
@@ -260,6 +327,15 @@ impl How {
     }
 }
 
+impl Transport {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -271,9 +347,9 @@ mod tests {
     #[test]
     fn cells_are_the_committed_ones() {
         let committed = include_str!("../cells.txt").lines().filter(|line| !line.starts_with('#'));
-        let made = cells().iter().map(|cell| format!("{cell} {}", cell.steps().len() + 1)).collect::<BTreeSet<_>>();
+        let made = cells().iter().map(|cell| format!("{cell} {}", cell.length())).collect::<BTreeSet<_>>();
         assert_eq!(committed.map(str::to_owned).collect::<BTreeSet<_>>(), made);
-        assert!(made.len() >= 71 && made.len() == cells().len());
+        assert!(made.len() >= 107 && made.len() == cells().len());
     }
 
     /// Every peer in both roles, in every revision that it has there.
@@ -289,17 +365,22 @@ mod tests {
 
     #[test]
     fn what_is_left_out_exists_and_has_a_reason() {
-        for (party, role, name, reason) in ABSENT {
-            assert!(STEPS.iter().any(|step| step.name == name), "there is no step {name}");
-            assert!(party != Party::Ours && !reason.is_empty(), "{} {role:?} {name}", party.name());
+        for Absence { party, role, step, why, .. } in ABSENT {
+            let mut known = STEPS.iter().chain(&HTTP_STEPS).map(|step| step.name).chain(http::STEPS);
+            assert!(known.any(|known| known == step), "there is no step {step}");
+            assert!(party != Party::Ours && !why.is_empty(), "{} {role:?} {step}", party.name());
         }
     }
 
-    /// Each wrong answer is called as a step that some cell has.
+    /// Each wrong answer is called as a step that some cell has, over each transport that can go wrong.
     #[test]
     fn wrong_answers_are_looked_for() {
         for answer in prove::SERVER.iter().chain(&prove::CLIENT) {
             assert!(cells().iter().any(|cell| cell.checks(answer)), "nothing looks for {answer}");
+        }
+        for answer in prove::WIRE {
+            let mut over_http = cells().into_iter().filter(|cell| cell.transport == Transport::Http);
+            assert!(over_http.any(|cell| cell.checks(answer)), "nothing looks for {answer} over HTTP");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
     CallToolResultSchema,
     CreateMessageRequestSchema,
@@ -25,7 +26,7 @@ class Telling extends StdioClientTransport {
 }
 
 const given = options();
-const { revision, command, args } = given;
+const { revision, http, command, args } = given;
 const client = new Client({ name: 'interop-typescript-1-client', version: '1.0' }, { capabilities: capabilities(revision) });
 client.onerror = error => heard.faults.push(error.message);
 if (revision >= '2025-06-18') client.setRequestHandler(ElicitRequestSchema, answers.elicit);
@@ -39,12 +40,14 @@ for (const schema of [
     PromptListChangedNotificationSchema
 ])
     client.setNotificationHandler(schema, listeners.changed);
-const transport = new Telling({ command, args, stderr: 'inherit' });
+const transport = http
+    ? new StreamableHTTPClientTransport(new URL(http))
+    : new Telling({ command, args, stderr: 'inherit' });
 await client.connect(transport);
 await take(
     client,
     {
-        revision: () => transport.revision,
+        revision: () => (http ? transport.protocolVersion : transport.revision),
         callTool: (params, options) => client.callTool(params, CallToolResultSchema, options),
         request: (method, params) => client.request({ method, params }, z.looseObject({})),
         timedOut: ErrorCode.RequestTimeout,

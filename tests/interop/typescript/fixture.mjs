@@ -38,11 +38,25 @@ const sampling = prompt => ({
 });
 const said = result => `${result.model}: ${result.content.text}`;
 
+/**
+ * What the fixture remembers. One process serves one client, so this is the client's too; over HTTP the SDK makes a server for
+ * each session, or even each request.
+ */
+const state = { slowWasCancelled: false, subscribed: new Set(), grown: false, released: 0, waiting: [] };
+
+function release() {
+    const next = state.waiting.shift();
+    if (next) next();
+    else state.released += 1;
+}
+
+async function released() {
+    if (state.released === 0) return new Promise(resolve => state.waiting.push(resolve));
+    state.released -= 1;
+}
+
 export function offer(server, sdk) {
-    let slowWasCancelled = false;
-    const subscribed = new Set();
-    let release;
-    const released = new Promise(resolve => (release = resolve));
+    const { subscribed } = state;
 
     const tool = (name, description, inputSchema, handler, more = {}) =>
         server.registerTool(name, { description, inputSchema: z.object(inputSchema), ...more }, handler);
@@ -58,7 +72,7 @@ export function offer(server, sdk) {
     tool(
         'weather',
         'Tells the weather: always the same.',
-        { city: z.string() },
+        { city: z.string().meta({ 'x-mcp-header': 'City' }) },
         ({ city }) => {
             const found = { city, celsius: 21.5 };
             return text(JSON.stringify(found), { structuredContent: found });
@@ -88,7 +102,7 @@ export function offer(server, sdk) {
                 method: 'notifications/progress',
                 params: { progressToken, progress: step, total: n, message: `step ${step} of ${n}` }
             });
-        if (hold) await released;
+        if (hold) await released();
         return text(`counted to ${n}`);
     });
     tool('release', 'Lets `count` end.', {}, () => {
@@ -110,13 +124,13 @@ export function offer(server, sdk) {
                 const timer = setTimeout(() => resolve(text('done')), seconds * 1000);
                 sdk.signal(ctx).addEventListener('abort', () => {
                     clearTimeout(timer);
-                    slowWasCancelled = true;
+                    state.slowWasCancelled = true;
                     resolve(text('cancelled'));
                 });
             });
         }
     );
-    tool('was_cancelled', 'Whether a call of `slow` was ever cancelled.', {}, () => text(String(slowWasCancelled)));
+    tool('was_cancelled', 'Whether a call of `slow` was ever cancelled.', {}, () => text(String(state.slowWasCancelled)));
     tool(
         'ask',
         'Asks the person, and tells what came back.',
@@ -162,17 +176,23 @@ export function offer(server, sdk) {
         }
     );
     tool('touch', 'Tells those who subscribed to the resource that it changed.', { uri: z.string() }, async ({ uri }) => {
-        if (sdk.modern() || subscribed.has(uri)) await server.server.sendResourceUpdated({ uri });
+        if (sdk.modern() || subscribed.has(uri)) await sdk.updated(uri);
         return text('touched');
     });
     tool('grow', 'Adds the tool `grown`, the resource memo://grown and the prompt `grown`, and tells of it.', {}, () => {
+        grow();
+        state.grown = true;
+        sdk.grown();
+        return text('grown');
+    });
+
+    function grow() {
         tool('grown', 'What was not there at first.', {}, () => text('grown'));
         server.registerResource('grown', 'memo://grown', { mimeType: 'text/plain' }, uri => ({
             contents: [{ uri: uri.href, text: 'grown' }]
         }));
         server.registerPrompt('grown', {}, () => ({ messages: [{ role: 'user', content: { type: 'text', text: 'grown' } }] }));
-        return text('grown');
-    });
+    }
 
     server.registerResource('text', 'memo://text', { mimeType: 'text/plain', description: 'Says hello.' }, uri => ({
         contents: [{ uri: uri.href, mimeType: 'text/plain', text: 'hello' }]
@@ -198,6 +218,8 @@ export function offer(server, sdk) {
             contents: [{ uri: uri.href, mimeType: 'text/plain', text: told(await ask('answer', form(question))) }]
         }))
     );
+
+    if (state.grown) grow();
 
     const formally = context => context?.arguments?.style === 'formal';
     server.registerPrompt(

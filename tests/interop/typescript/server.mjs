@@ -1,9 +1,20 @@
-// The fixture of ../README.md, served over stdio by `@modelcontextprotocol/server`: all revisions.
+// The fixture of ../README.md, served over stdio or, with `--http`, over HTTP by `@modelcontextprotocol/server`: all revisions.
 
-import { McpServer, ProtocolError, ProtocolErrorCode, ResourceTemplate, completable, inputRequired } from '@modelcontextprotocol/server';
+import { NodeStreamableHTTPServerTransport, toNodeHandler, toWebRequest } from '@modelcontextprotocol/node';
+import {
+    McpServer,
+    ProtocolError,
+    ProtocolErrorCode,
+    ResourceTemplate,
+    completable,
+    createMcpHandler,
+    inputRequired,
+    isLegacyRequest
+} from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { z } from 'zod';
 import { CAPABILITIES, INFO, INSTRUCTIONS, offer } from './fixture.mjs';
+import { HTTP, listen, sessions } from './http.mjs';
 
 /** A question that this round has no answer to. */
 class Unanswered {
@@ -21,6 +32,14 @@ function create({ era }) {
         completableIfGiven: (schema, complete) => completable(schema, complete).optional(),
         argsSchema: shape => z.object(shape),
         modern: () => modern,
+        // Where each request has a server of its own, only their handler knows who listens.
+        updated: uri => (modern && HTTP ? handler.notify.resourceUpdated(uri) : server.server.sendResourceUpdated({ uri })),
+        grown() {
+            if (!modern || !HTTP) return;
+            handler.notify.toolsChanged();
+            handler.notify.resourcesChanged();
+            handler.notify.promptsChanged();
+        },
         revision: () => server.server.getNegotiatedProtocolVersion(),
         progressToken: ctx => ctx.mcpReq._meta?.progressToken,
         notify: (ctx, notification) => ctx.mcpReq.notify(notification),
@@ -58,4 +77,21 @@ function create({ era }) {
     });
 }
 
-serveStdio(create);
+const handler = createMcpHandler(create, { legacy: 'reject' });
+if (HTTP) {
+    const modern = toNodeHandler(handler);
+    const legacy = sessions(NodeStreamableHTTPServerTransport, () => create({ era: 'legacy' }));
+    listen(async (request, response) => {
+        const body = request.method === 'POST' ? JSON.parse(await read(request)) : undefined;
+        const goes = (await isLegacyRequest(await toWebRequest(request, body), body)) ? legacy : modern;
+        await goes(request, response, body);
+    });
+} else {
+    serveStdio(create);
+}
+
+async function read(request) {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    return Buffer.concat(chunks).toString();
+}

@@ -1,8 +1,8 @@
 // The steps of ../README.md for both generations of the TypeScript SDK, against any server that offers the fixture.
 //
-//     client.mjs --revision REVISION --how pinned|default|auto --steps NAME,NAME... COMMAND ARGS...
+//     client.mjs --revision REVISION --how pinned|default|auto --steps NAME,NAME... COMMAND ARGS... | --http URL
 //
-// Starts COMMAND as its server, takes the steps on one connection, in this order, and prints a line for each:
+// Starts COMMAND as its server, or goes to the one at URL; takes the steps on one connection, in this order, and prints a line for each:
 // `step NAME ok` or `step NAME FAILED: why`. The exit status is 1 if a step failed.
 
 import { isDeepStrictEqual } from 'node:util';
@@ -51,9 +51,12 @@ export function options() {
     const named = {};
     while (given[0]?.startsWith('--')) named[given.shift().slice(2)] = given.shift();
     const [command, ...args] = given;
-    const modern = named.revision === MODERN;
-    return { revision: named.revision, modern, how: named.how, steps: named.steps.split(','), command, args };
+    const { revision, how, http } = named;
+    return { revision, modern: revision === MODERN, how, steps: named.steps.split(','), http, command, args };
 }
+
+/** What `echo` is told to have all open event streams cut, by the relay that is between client and server. */
+const CUT = 'cut the streams';
 
 /** What a client of the revision says that it can do. */
 export function capabilities(revision) {
@@ -428,6 +431,29 @@ export async function take(client, peer, { revision, modern, steps }) {
         },
         async clean() {
             same('faults', heard.faults, []);
+        },
+        async resume() {
+            const uri = 'memo://text';
+            await client.subscribeResource({ uri });
+            heard.updates.length = 0;
+            await told('echo', { text: CUT });
+            for (const times of [1, 2]) {
+                await told('touch', { uri });
+                await until(() => heard.updates.length >= times);
+                same('updates', heard.updates.map(([uri]) => uri), Array(times).fill(uri));
+            }
+            await client.unsubscribeResource({ uri });
+        },
+        async resume_call() {
+            const seen = [];
+            let released;
+            const onprogress = ({ progress, total }) => {
+                seen.push(progress);
+                if (progress === total) released = told('echo', { text: CUT }).then(() => told('release'));
+            };
+            same('answer', textOf(await call('count', { n: 3, hold: true }, { onprogress })), 'counted to 3');
+            await released;
+            same('progress', seen, [1, 2, 3]);
         }
     };
 
@@ -445,5 +471,7 @@ export async function take(client, peer, { revision, modern, steps }) {
             clearTimeout(timer);
         }
     }
+    // The session ends by DELETE, where there is one; the client does not do so by itself.
+    await client.transport.terminateSession?.();
     await client.close();
 }

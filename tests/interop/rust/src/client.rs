@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use rmcp::model::*;
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt, NotificationContext, RequestContext, RunningService};
-use rmcp::transport::TokioChildProcess;
+use rmcp::transport::{IntoTransport, StreamableHttpClientTransport, TokioChildProcess};
 use rmcp::{ClientHandler, ErrorData, RoleClient, ServiceExt};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -143,14 +143,33 @@ pub async fn run(arguments: &[String]) -> anyhow::Result<()> {
     let ["--revision", revision, "--how", how, "--steps", names, command, arguments @ ..] =
         &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..]
     else {
-        anyhow::bail!("client --revision REVISION --how HOW --steps NAMES COMMAND ...")
+        anyhow::bail!("client --revision REVISION --how HOW --steps NAMES COMMAND ... | --http URL")
     };
     let heard = Arc::new(Heard { revision: (*revision).to_owned(), pinned: *how == "pinned", ..Heard::default() });
-    let mut process = Command::new(command);
-    process.args(arguments);
-    let transport = TokioChildProcess::new(process)?;
-    let version: ProtocolVersion = model(json!(revision));
-    let client = match *how {
+    let client = match (*command, arguments) {
+        ("--http", [url]) => connect(heard, how, StreamableHttpClientTransport::from_uri(*url)).await?,
+        _ => {
+            let mut process = Command::new(command);
+            process.args(arguments);
+            connect(heard, how, TokioChildProcess::new(process)?).await?
+        }
+    };
+    let failed = steps::take(&client, &names.split(',').collect::<Vec<_>>()).await;
+    client.cancel().await?;
+    anyhow::ensure!(failed == 0, "{failed} steps failed");
+    Ok(())
+}
+
+async fn connect<E, A>(
+    heard: Arc<Heard>,
+    how: &str,
+    transport: impl IntoTransport<RoleClient, E, A>,
+) -> anyhow::Result<Client>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let version: ProtocolVersion = model(json!(heard.revision));
+    Ok(match how {
         // The SDK's own default: a handshake with its newest revision of that era.
         "default" => heard.serve(transport).await?,
         "auto" => {
@@ -165,9 +184,5 @@ pub async fn run(arguments: &[String]) -> anyhow::Result<()> {
             heard.serve_with_lifecycle(transport, lifecycle).await?
         }
         _ => heard.serve_with_lifecycle(transport, ClientLifecycleMode::Initialize).await?,
-    };
-    let failed = steps::take(&client, &names.split(',').collect::<Vec<_>>()).await;
-    client.cancel().await?;
-    anyhow::ensure!(failed == 0, "{failed} steps failed");
-    Ok(())
+    })
 }

@@ -1,5 +1,5 @@
 //! The fixture of `../README.md` and the steps through it, by the official Rust SDK: `interop-rmcp server` and
-//! `interop-rmcp client --revision REVISION --how pinned|default|auto --steps NAME,NAME... COMMAND ARGS...`.
+//! `interop-rmcp client --revision REVISION --how pinned|default|auto --steps NAME,NAME... COMMAND ARGS... | --http URL`.
 //!
 //! The SDK's types are filled from JSON, because most of them cannot be built field by field from outside. All runs on one
 //! thread: the SDK spawns a task for each notification, and on more threads they would change places.

@@ -235,6 +235,7 @@ impl Fixture {
             let schema = json!({"type": "object", "properties": properties, "required": required});
             let mut tool = json!({"name": name, "description": description, "inputSchema": schema});
             if *name == "weather" {
+                tool["inputSchema"]["properties"]["city"]["x-mcp-header"] = "City".into();
                 tool["annotations"] = json!({"title": "Weather", "readOnlyHint": true});
                 tool["outputSchema"] = json!({
                     "type": "object",

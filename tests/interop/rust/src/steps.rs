@@ -69,6 +69,8 @@ const STEPS: &[&str] = &[
     "logging",
     "subscription",
     "list_changed",
+    "resume",
+    "resume_call",
 ];
 
 type Outcome = Result<(), String>;
@@ -177,6 +179,8 @@ async fn step(client: &Client, name: &str) -> Outcome {
         "subscription" if client.service().modern() => listen(client).await,
         "subscription" => subscription(client).await,
         "list_changed" => list_changed(client).await,
+        "resume" => resume(client).await,
+        "resume_call" => resume_call(client).await,
         name => Err(format!("there is no step {name}")),
     }
 }
@@ -498,6 +502,40 @@ async fn list_changed(client: &Client) -> Outcome {
     check(resources.to_string().contains("\"memo://grown\""), "no new resource")?;
     let prompts = client.list_all_prompts().await.map_err(told_by)?;
     check(prompts.iter().any(|prompt| prompt.name == "grown"), "no new prompt")
+}
+
+/// Has all open event streams cut, by the relay that is between client and server.
+async fn cut(client: &Client) -> Outcome {
+    called(client, "echo", json!({"text": "cut the streams"})).await.map(drop)
+}
+
+async fn resume(client: &Client) -> Outcome {
+    let (heard, uri) = (client.service(), json!({"uri": "memo://text"}));
+    client.subscribe(model(uri.clone())).await.map_err(told_by)?;
+    heard.notes.lock().expect("no panic").updates.clear();
+    cut(client).await?;
+    for times in 1..=2 {
+        touch(client, &["memo://text"]).await?;
+        let updates = heard.until(|notes| (notes.updates.len() >= times).then(|| notes.updates.clone())).await;
+        same("updates", &updates, &vec!["memo://text".to_owned(); times])?;
+    }
+    client.unsubscribe(model(uri)).await.map_err(told_by)
+}
+
+async fn resume_call(client: &Client) -> Outcome {
+    let heard = client.service();
+    heard.notes.lock().expect("no panic").progress.clear();
+    let counting = async { told(client, "count", json!({"n": 3, "hold": true})).await };
+    let releasing = async {
+        heard.until(|notes| (notes.progress.len() >= 3).then_some(())).await;
+        cut(client).await?;
+        called(client, "release", json!({})).await
+    };
+    let (counted, released) = tokio::join!(counting, releasing);
+    released?;
+    same("answer", &counted?, &"counted to 3".to_owned())?;
+    let seen = heard.notes.lock().expect("no panic").progress.iter().map(|note| note[0].clone()).collect::<Vec<_>>();
+    same("progress", &seen, &vec![json!(1.0), json!(2.0), json!(3.0)])
 }
 
 fn tool<T: serde::de::DeserializeOwned>(name: &str, arguments: Value) -> T {

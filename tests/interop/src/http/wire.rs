@@ -1,0 +1,182 @@
+//! What has to hold of everything that client and server said over HTTP.
+
+use std::collections::BTreeSet;
+
+use mcp::ProtocolVersion;
+use serde_json::Value;
+
+use super::relay::{End, Exchange};
+use crate::table::Cell;
+
+/// The steps that nobody takes: they are looked for in what was said.
+pub(crate) const STEPS: [&str; 5] = ["session", "status", "headers", "own_stream", "delete"];
+
+type Outcome = Result<(), String>;
+
+/// Whether one of the [`STEPS`] went well, or why not.
+pub(crate) fn judge(step: &str, cell: &Cell, exchanges: &[Exchange]) -> Outcome {
+    let each = |rule: fn(&Exchange, &Cell) -> Outcome| {
+        exchanges.iter().enumerate().try_for_each(|(at, exchange)| {
+            rule(exchange, cell).map_err(|why| {
+                let what = exchange.message()["method"].as_str().unwrap_or_default().to_owned();
+                format!("exchange {at}, {} {what}: {why}", exchange.request.start)
+            })
+        })
+    };
+    match step {
+        "session" if cell.is_modern() => each(sessionless),
+        "session" => session(exchanges),
+        "status" => each(status),
+        "headers" => each(headers).and_then(|()| mirrored(cell, exchanges)),
+        "own_stream" => own_stream(exchanges),
+        "delete" => delete(exchanges),
+        step => Err(format!("there is no step {step}")),
+    }
+}
+
+/// There is an id of the session from the first answer on, on each request since, and no other.
+fn session(exchanges: &[Exchange]) -> Outcome {
+    let opening = exchanges.iter().position(|exchange| exchange.message()["method"] == "initialize");
+    let opening = opening.ok_or("no initialize")?;
+    let told = |exchange: &Exchange| {
+        exchange.response.as_ref().and_then(|head| head.header("mcp-session-id")).map(str::to_owned)
+    };
+    let id = told(&exchanges[opening]).ok_or("the answer to initialize has no id of a session")?;
+    check(id.len() >= 16 && id.bytes().all(|byte| byte.is_ascii_graphic()), format!("an unfit id: {id}"))?;
+    for exchange in &exchanges[opening + 1..] {
+        let method = &exchange.request.start;
+        same(&format!("the id that a {method} has"), &exchange.request.header("mcp-session-id"), &Some(id.as_str()))?;
+        same("the id in an answer", &told(exchange).unwrap_or_else(|| id.clone()), &id)?;
+    }
+    Ok(())
+}
+
+/// No id, and nothing but POST.
+fn sessionless(exchange: &Exchange, _: &Cell) -> Outcome {
+    same("the method", &exchange.request.start.as_str(), &"POST")?;
+    let id = exchange.response.as_ref().and_then(|head| head.header("mcp-session-id"));
+    same("the id of a session", &id, &None)
+}
+
+fn status(exchange: &Exchange, cell: &Cell) -> Outcome {
+    let Some(head) = &exchange.response else { return Ok(()) };
+    let wanted: &[&str] = match exchange.request.start.as_str() {
+        // A client that opens a second one for itself is refused.
+        "GET" => &["200", "409"],
+        "DELETE" => &["200", "202", "204"],
+        // An answer, or a notification, has none itself.
+        _ if exchange.message().get("id").is_none() || exchange.message().get("method").is_none() => {
+            check(exchange.data.is_empty(), "its answer has a body")?;
+            &["202"]
+        }
+        _ if !cell.is_modern() || exchange.is_stream() => &["200"],
+        _ => match answers(exchange).first().map(|answer| answer["error"]["code"].clone()) {
+            Some(Value::Number(code)) if code.as_i64() == Some(-32601) => &["404"],
+            Some(Value::Number(_)) => &["200", "400"],
+            _ => &["200"],
+        },
+    };
+    check(wanted.contains(&head.start.as_str()), format!("status {}, wanted {}", head.start, wanted.join(" or ")))
+}
+
+/// What both say of themselves: types, revision, and in the modern era what the message is about.
+fn headers(exchange: &Exchange, cell: &Cell) -> Outcome {
+    let (head, message) = (&exchange.request, exchange.message());
+    let accepts = head.header("accept").unwrap_or_default();
+    check(accepts.contains("text/event-stream") || head.start == "DELETE", format!("accepts {accepts}"))?;
+    let version = head.header("mcp-protocol-version");
+    if cell.is_modern() || (cell.revision >= ProtocolVersion::V2025_06_18 && message["method"] != "initialize") {
+        same("the revision", &version, &Some(cell.revision.as_str()))?;
+    }
+    if head.start == "POST" {
+        check(accepts.contains("application/json"), format!("accepts {accepts}"))?;
+        same("the type", &head.kind(), &Some("application/json"))?;
+    }
+    if cell.is_modern() && message.get("id").is_some() {
+        same("Mcp-Method", &head.header("mcp-method"), &message["method"].as_str())?;
+        let name = match message["method"].as_str() {
+            Some("tools/call" | "prompts/get") => message["params"]["name"].as_str(),
+            Some("resources/read") => message["params"]["uri"].as_str(),
+            _ => None,
+        };
+        check(name.is_none() || head.header("mcp-name") == name, format!("Mcp-Name {:?}", head.header("mcp-name")))?;
+    }
+    match &exchange.response {
+        Some(response) if exchange.end == End::Whole && !exchange.data.is_empty() => check(
+            matches!(response.kind(), Some("application/json" | "text/event-stream")),
+            format!("an answer of the type {:?}", response.kind()),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// In the modern era the city of `weather` is in a header too, because its schema says so.
+fn mirrored(cell: &Cell, exchanges: &[Exchange]) -> Outcome {
+    let mut calls = exchanges.iter().filter(|exchange| exchange.message()["params"]["name"] == "weather");
+    match calls.next() {
+        Some(call) if cell.is_modern() => {
+            same("Mcp-Param-City", &call.request.header("mcp-param-city"), &Some("=?base64?S3Jha8Ozdw==?="))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Each answer comes on what its own request has opened, or on what takes that up again; once, and last.
+fn own_stream(exchanges: &[Exchange]) -> Outcome {
+    let (mut cut, mut answered) = (BTreeSet::new(), BTreeSet::new());
+    for exchange in exchanges {
+        let id = Some(exchange.message()).filter(|message| message.get("method").is_some());
+        let id = id.and_then(|message| message.get("id").map(Value::to_string));
+        if let Some(id) = id.clone().filter(|_| exchange.end == End::Cut) {
+            cut.insert(id);
+        }
+        let answers = answers(exchange);
+        for (at, answer) in answers.iter().enumerate() {
+            // What cannot be told from other requests is not told by an id.
+            if answer.get("method").is_some() || answer["id"].is_null() {
+                continue;
+            }
+            let to = answer["id"].to_string();
+            let is_own = id.as_ref() == Some(&to) || (exchange.resumes() && cut.contains(&to));
+            check(is_own, format!("{to} is answered on what {} {id:?} opened", exchange.request.start))?;
+            check(at + 1 == answers.len(), format!("something comes after the answer to {to}"))?;
+            check(answered.insert(to.clone()), format!("{to} is answered twice"))?;
+        }
+        if let Some(id) = id.filter(|_| exchange.end == End::Whole) {
+            check(answered.contains(&id), format!("the answer to {id} ended without it"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The client ends the session, and that is all.
+fn delete(exchanges: &[Exchange]) -> Outcome {
+    let mut deletes = exchanges.iter().filter(|exchange| exchange.request.start == "DELETE");
+    let (first, second) = (deletes.next().ok_or("no DELETE")?, deletes.next());
+    check(second.is_none(), "two DELETE")?;
+    let status = first.response.as_ref().map_or("none", |head| head.start.as_str());
+    check(status.starts_with('2'), format!("status {status}"))
+}
+
+/// The messages in an answer: the one that it is, or those of its events.
+fn answers(exchange: &Exchange) -> Vec<Value> {
+    if !exchange.is_stream() {
+        return serde_json::from_slice(&exchange.data).into_iter().collect();
+    }
+    let text = String::from_utf8_lossy(&exchange.data).replace("\r\n", "\n");
+    let data = |event: &str| {
+        let lines = event.lines().filter_map(|line| line.strip_prefix("data:"));
+        lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    };
+    // The last is not whole.
+    let (whole, _) = text.rsplit_once("\n\n").unwrap_or_default();
+    whole.split("\n\n").filter_map(|event| serde_json::from_str(&data(event)).ok()).collect()
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, wanted: &T) -> Outcome {
+    check(found == wanted, format!("{what}: got {found:?}, wanted {wanted:?}"))
+}
+
+fn check(holds: bool, otherwise: impl Into<String>) -> Outcome {
+    if holds { Ok(()) } else { Err(otherwise.into()) }
+}
