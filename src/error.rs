@@ -132,10 +132,14 @@ impl Error {
         matches!(self, Self::Request { error: RequestError::TimedOut(_), .. })
     }
 
-    /// Whether the connection ended while the peer had the request: nobody knows whether it was executed, and it was not sent
-    /// again. Whoever sends it again must know that it does no harm twice.
+    /// Whether the connection, or the request's own exchange, ended while the peer had the request: nobody knows whether it was
+    /// executed, and it was not sent again. Whoever sends it again must know that it does no harm twice.
     pub fn is_lost(&self) -> bool {
-        matches!(self, Self::Request { error: RequestError::Closed(_), .. })
+        match self {
+            Self::Request { error: RequestError::Closed(_), .. } => true,
+            Self::Request { error: RequestError::Lost(lost), .. } => lost.may_have_been_executed(),
+            _ => false,
+        }
     }
 
     pub(crate) fn not_restarted(what: &str, why: NotRestarted) -> Self {

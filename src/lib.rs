@@ -45,8 +45,8 @@ pub use intercept::{Incoming, Interceptor, Next, Outcome};
 pub use mcp_proto::model;
 pub use mcp_proto::uri_template::{TemplateError, UriTemplate};
 pub use mcp_proto::{
-    CacheLimits, Change, CloseReason, Era, ErrorCode, ErrorObject, Extension, Limits, Message, Meta, PageFault, Peer,
-    PeerCapabilities, ProtocolVersion, RequestError, RespondError, Stats, TimedOut, Timestamp, Why,
+    CacheLimits, Change, CloseReason, Era, ErrorCode, ErrorObject, Extension, Limits, Lost, Message, Meta, PageFault,
+    Peer, PeerCapabilities, ProtocolVersion, RequestError, RespondError, Stats, TimedOut, Timestamp, Why,
 };
 pub use server::{
     At, Audio, Bus, Cached, CompletionOutput, Context, Edit, Form, Handler, HandlerError, Image, IntoTool, Item, Json,

@@ -313,6 +313,9 @@ impl Outcome<'_> {
             Error::Request { error: RequestError::InvalidResult(_), .. } | Error::Result { .. } => "invalid_result",
             Error::Request { error: RequestError::TooManyRounds(_), .. } => "too_many_rounds",
             Error::Request { error: RequestError::TooLarge, .. } => "too_large",
+            Error::Request { error: RequestError::Lost(_), .. } | Error::Closed(CloseReason::HandshakeLost(_)) => {
+                "lost"
+            }
             Error::Closed(CloseReason::HandshakeRefused(error)) => return Outcome::Rpc(error),
             Error::Closed(CloseReason::HandshakeTimedOut(_)) => "timeout",
             Error::Closed(CloseReason::Incompatible(_)) => "incompatible",

@@ -77,6 +77,8 @@ fn error_type(reason: &CloseReason) -> Option<String> {
         CloseReason::HandshakeTimedOut(_) => "timeout".to_owned(),
         CloseReason::HandshakeRefused(error) => error.code.0.to_string(),
         CloseReason::Incompatible(_) => "incompatible".to_owned(),
+        CloseReason::HandshakeLost(_) => "lost".to_owned(),
+        CloseReason::Forgotten(_) => "forgotten".to_owned(),
         _ => "_OTHER".to_owned(),
     })
 }

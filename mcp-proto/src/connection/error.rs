@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::lost::Lost;
 use crate::jsonrpc::{Body, ErrorObject, Fault};
 use crate::model::{Capability, ClientCapabilities};
 
@@ -31,6 +32,11 @@ pub enum CloseReason {
     HandshakeRefused(ErrorObject),
     /// The server chose a revision that we do not speak, or its answer to `initialize` could not be read.
     Incompatible(String),
+    /// The handshake got no answer that says which era the server is of: it could not be reached, wants to know first who asks, or
+    /// fails.
+    HandshakeLost(Lost),
+    /// The server forgot its sessions as soon as they had begun, so often in a minute.
+    Forgotten(u32),
 }
 
 impl fmt::Display for CloseReason {
@@ -45,6 +51,8 @@ impl fmt::Display for CloseReason {
             Self::HandshakeTimedOut(after) => write!(f, "the server did not answer initialize within {after:?}"),
             Self::HandshakeRefused(error) => write!(f, "the server refused initialize: {error}"),
             Self::Incompatible(why) => write!(f, "no common protocol revision: {why}"),
+            Self::HandshakeLost(lost) => write!(f, "the handshake failed: {lost}"),
+            Self::Forgotten(times) => write!(f, "the server forgot its sessions more than {times} times in a minute"),
         }
     }
 }
@@ -77,6 +85,8 @@ pub enum RequestError {
     /// The request with the answers that the server asked for is longer than `Limits::frame`; or what the server wants kept
     /// until then is, together with that of other calls, more than `Limits::events`.
     TooLarge,
+    /// The transport has lost it, and the connection goes on.
+    Lost(Lost),
     /// The connection ended first. The peer may have executed the request all the same.
     Closed(CloseReason),
 }
@@ -109,6 +119,7 @@ impl fmt::Display for RequestError {
             Self::TooLarge => {
                 f.write_str("the request with the wanted input is too long, or the server wants too much kept for it")
             }
+            Self::Lost(lost) => lost.fmt(f),
             Self::Closed(reason) => write!(f, "{reason} before the answer came; it may have been executed"),
         }
     }
@@ -119,6 +130,7 @@ impl core::error::Error for RequestError {
         match self {
             Self::Rpc(error) => Some(error),
             Self::InvalidResult(fault) => Some(fault),
+            Self::Lost(lost) => Some(lost),
             Self::Closed(reason) => Some(reason),
             Self::TimedOut(_) | Self::Cancelled | Self::Undeclared { .. } | Self::TooManyRounds(_) | Self::TooLarge => {
                 None

@@ -292,7 +292,8 @@ pub struct RequestMeta {
 #[must_use]
 #[non_exhaustive]
 pub enum Event {
-    /// The handshake is done.
+    /// The handshake is done: for the first time, or once more after
+    /// [`handle_session_gone`](super::Connection::handle_session_gone).
     Ready {
         /// The era.
         era: Era,
@@ -415,6 +416,9 @@ pub enum About {
     Within(InboundId),
     /// An error about something that did not become a request.
     Refusal,
+    /// The news that we have given up a request of ours. Where each request is an exchange of its own, closing that says the same in the
+    /// modern era.
+    Cancel(OutboundId),
     /// Anything else.
     Notice,
 }

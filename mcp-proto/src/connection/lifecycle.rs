@@ -36,9 +36,12 @@
 //!        | error, but a late answer to the probe was modern       -> [Operating], modern
 //!        | unsupported protocol version, without such an answer   -> [Probing] once more
 //! ```
+//!
+//! `probe.rs` draws the first verdict, `lost.rs` has what becomes of both where a transport answers in its own way; over HTTP a session
+//! that the server has forgotten leads from [Operating] back to [Initializing].
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -47,11 +50,13 @@ use super::calls::Purpose;
 use super::error::{CloseReason, RequestError, Rule};
 use super::event::{About, CallOptions, Deadlines, Event, Origin, Peer, PeerCapabilities};
 use super::mismatch::handshake_failed;
+use super::probe::{PROBES, Probe};
 use super::{Connection, Side};
+use crate::Timestamp;
 use crate::jsonrpc::{Body, ErrorCode, ErrorObject, Message, Tail};
 use crate::model::{
-    DiscoverResult, Era, Implementation, InitializeParams, InitializeResult, LoggingLevel, ProtocolVersion,
-    RequestMetaObject, Sender, UnsupportedVersionData, meta_key, method_rule,
+    Era, Implementation, InitializeParams, InitializeResult, LoggingLevel, ProtocolVersion, RequestMetaObject, Sender,
+    meta_key, method_rule,
 };
 
 /// Where the connection stands.
@@ -64,7 +69,9 @@ pub(super) struct Lifecycle {
     pub(super) peer: Option<Arc<Peer>>,
     /// What the client chose by `logging/setLevel`.
     pub(super) log_level: Option<LoggingLevel>,
-    probe: Probe,
+    pub(super) probe: Probe,
+    /// The leaky bucket of forgotten sessions: the moment at which it will be empty again.
+    pub(super) forgotten_until: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,21 +91,6 @@ pub(super) enum Phase {
     Operating,
 }
 
-/// What the client's probe has brought.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Probe {
-    /// How many were sent.
-    sent: u32,
-    /// The wire id of one that timed out: its answer may still come.
-    late: Option<i64>,
-    /// A late answer that was modern.
-    #[serde(with = "super::freeze::kept")]
-    kept: Option<(ProtocolVersion, Arc<Peer>)>,
-}
-
-/// Probes before giving up: the first, one in a revision that the server lists, one after `initialize` was refused as too old.
-const PROBES: u32 = 3;
-
 /// Whose terms a request of the peer is served on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Terms {
@@ -110,27 +102,7 @@ pub(super) struct Terms {
 
 /// The client's half.
 impl Connection {
-    pub(super) fn begin_handshake(&mut self) {
-        match self.newest(Era::Modern) {
-            Some(version) => self.discover(version),
-            None => self.initialize(),
-        }
-    }
-
-    fn discover(&mut self, version: ProtocolVersion) {
-        let Side::Client(config) = &self.side else { return };
-        let falls_back = self.newest(Era::Legacy).is_some() && self.lifecycle.probe.sent == 0;
-        let patience = if falls_back { config.probe_deadline } else { config.initialize_deadline };
-        self.lifecycle.phase = Phase::Probing;
-        self.lifecycle.probe.sent += 1;
-        if let Ok(body) = Body::empty("server/discover") {
-            let deadlines = Deadlines::Call { idle: patience, cap: patience };
-            let options = CallOptions { deadlines, meta: config.handshake_meta.clone(), ..<_>::default() };
-            self.open_call(body, Purpose::Discover(version), options);
-        }
-    }
-
-    fn initialize(&mut self) {
+    pub(super) fn initialize(&mut self) {
         let Side::Client(config) = &self.side else { return };
         self.lifecycle.phase = Phase::Initializing;
         // An empty list of versions is our caller's mistake; the newest is the best guess at what was meant.
@@ -142,45 +114,6 @@ impl Connection {
         };
         let meta = config.handshake_meta.clone();
         self.open_call(body, Purpose::Initialize, CallOptions { deadlines, meta, ..<_>::default() });
-    }
-
-    /// Draws the verdict from the answer to `server/discover`.
-    pub(super) fn on_discover_answer(&mut self, wire: i64, answer: Result<&Message, RequestError>) {
-        let legacy = self.newest(Era::Legacy);
-        match answer {
-            Ok(message) => match self.read_discovery(message) {
-                Some((version, peer)) => self.operate(version, Some(peer)),
-                None if legacy.is_some() => self.initialize(),
-                None => self.die(self.incompatible("the server offers no revision of the modern era")),
-            },
-            Err(RequestError::Rpc(error)) if error.code == ErrorCode::UNSUPPORTED_PROTOCOL_VERSION => {
-                let supported = error.typed_data::<UnsupportedVersionData>().map(|data| data.supported);
-                match self.mutual(&supported.unwrap_or_default()) {
-                    Some(version) if version.era() == Era::Legacy => self.initialize(),
-                    // Also the one that it has just refused, if it says that it speaks it.
-                    Some(version) if self.lifecycle.probe.sent < PROBES => self.discover(version),
-                    _ => self.die(self.incompatible(&error.to_string())),
-                }
-            }
-            Err(RequestError::Rpc(error)) if error.code.is_modern() => self.die(CloseReason::HandshakeRefused(error)),
-            Err(RequestError::Closed(reason)) => self.die(reason),
-            Err(error) if legacy.is_some() && self.lifecycle.probe.sent == 1 => {
-                self.lifecycle.probe.late = matches!(error, RequestError::TimedOut(_)).then_some(wire);
-                self.initialize();
-            }
-            Err(error) => self.die(handshake_failed("server/discover", error)),
-        }
-    }
-
-    /// Takes the answer to a probe that had timed out; true if it was that. It counts if `initialize` fails.
-    pub(super) fn on_late_discovery(&mut self, message: &Message) -> bool {
-        let is_late = self.lifecycle.probe.late.is_some()
-            && message.id().and_then(crate::jsonrpc::RequestId::as_number) == self.lifecycle.probe.late;
-        if is_late {
-            self.lifecycle.probe.late = None;
-            self.lifecycle.probe.kept = self.read_discovery(message);
-        }
-        is_late
     }
 
     pub(super) fn on_initialize_answer(&mut self, answer: Result<&Message, RequestError>) {
@@ -225,21 +158,6 @@ impl Connection {
             self.transmit(Origin::STREAM, About::Notice, body.finish(&Tail::default(), None));
         }
         self.operate(version, Some(Arc::new(peer)));
-    }
-
-    /// The newest modern revision that both sides speak, and who the server is; `None` if it is no modern answer.
-    fn read_discovery(&self, message: &Message) -> Option<(ProtocolVersion, Arc<Peer>)> {
-        let result = message.result()?.decode::<DiscoverResult>().ok()?;
-        let version = self.mutual(&result.supported_versions).filter(|version| version.era() == Era::Modern)?;
-        let meta = message.meta().and_then(|meta| RequestMetaObject::read(meta.as_str()).ok()).unwrap_or_default();
-        let info = meta.server_info.unwrap_or_else(|| Implementation::new("", ""));
-        let capabilities = PeerCapabilities::Server(result.capabilities);
-        Some((version, Arc::new(Peer { info, capabilities, instructions: result.instructions })))
-    }
-
-    fn mutual(&self, theirs: &[String]) -> Option<ProtocolVersion> {
-        let ours = self.versions();
-        theirs.iter().filter_map(|version| version.parse().ok()).filter(|version| ours.contains(version)).max()
     }
 }
 

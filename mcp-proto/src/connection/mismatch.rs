@@ -35,6 +35,7 @@ pub(super) fn handshake_failed(method: &str, error: RequestError) -> CloseReason
         RequestError::Rpc(error) => CloseReason::HandshakeRefused(error),
         RequestError::TimedOut(TimedOut::Idle(after) | TimedOut::Cap(after)) => CloseReason::HandshakeTimedOut(after),
         RequestError::Closed(reason) => reason,
+        RequestError::Lost(lost) => CloseReason::HandshakeLost(lost),
         error => CloseReason::Incompatible(format!("the answer to {method} cannot be read: {error}")),
     }
 }

@@ -12,9 +12,11 @@ mod freeze;
 mod inbound;
 mod lifecycle;
 mod logging;
+mod lost;
 mod mismatch;
 mod outbound;
 mod own;
+mod probe;
 mod progress;
 mod queue;
 mod requests;
@@ -39,6 +41,7 @@ pub use event::{
 };
 pub use extension::Extension;
 pub use freeze::{FreezeError, ThawError};
+pub use lost::Lost;
 pub use stats::Stats;
 
 use self::calls::Calls;
@@ -59,7 +62,8 @@ use crate::model::{Era, Progress, ProtocolVersion, SubscriptionFilter};
 /// - **Inputs** tell what came from outside: [`handle_input`](Self::handle_input),
 ///   [`handle_message`](Self::handle_message), [`handle_eof`](Self::handle_eof),
 ///   [`handle_broken`](Self::handle_broken), [`handle_disconnect`](Self::handle_disconnect),
-///   [`handle_channel`](Self::handle_channel), [`handle_timeout`](Self::handle_timeout). They are infallible: whatever the
+///   [`handle_channel`](Self::handle_channel), [`handle_lost`](Self::handle_lost),
+///   [`handle_session_gone`](Self::handle_session_gone), [`handle_timeout`](Self::handle_timeout). They are infallible: whatever the
 ///   peer sends becomes a reply, a counter or an event. Late, early and spurious calls do nothing.
 /// - **Commands** tell what the application wants: [`request`](Self::request), [`cancel`](Self::cancel),
 ///   [`notify`](Self::notify), [`progress`](Self::progress), [`respond`](Self::respond), [`require_input`](Self::require_input),

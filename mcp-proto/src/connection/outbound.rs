@@ -368,7 +368,7 @@ impl Connection {
             let tells_why = !reason.is_empty() && reason.len() <= self.limits.frame / 8;
             params.reason = tells_why.then(|| reason.into());
             if let (Some(origin), Ok(body)) = (origin, Body::new("notifications/cancelled", &params)) {
-                self.transmit(origin, About::Notice, body.finish(&Tail::default(), None));
+                self.transmit(origin, About::Cancel(id), body.finish(&Tail::default(), None));
             }
         }
         self.end_call(id, Err(error));

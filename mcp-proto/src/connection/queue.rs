@@ -99,6 +99,13 @@ impl Output {
         self.frames.iter().any(|transmit| transmit.origin == origin)
     }
 
+    /// Drops everything; how many frames.
+    pub(super) fn discard(&mut self) -> u64 {
+        let dropped = self.frames.len() as u64;
+        self.clear();
+        dropped
+    }
+
     pub(super) fn clear(&mut self) {
         self.frames.clear();
         self.bytes = 0;

@@ -347,6 +347,11 @@ impl Requests {
         Some(request)
     }
 
+    /// Those that wait for an answer.
+    pub(super) fn live_ids(&self) -> Vec<InboundId> {
+        self.open.iter().filter(|(_, request)| !request.cancelled).map(|(id, _)| *id).collect()
+    }
+
     /// Whether at least one of them waits for an answer.
     pub(super) fn any_live(&self) -> bool {
         !self.by_wire.is_empty()

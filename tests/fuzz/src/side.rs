@@ -245,10 +245,12 @@ impl Side {
             About::Refusal => assert!(!is_request && message.kind() != Kind::Notification, "3: {message:?}"),
             About::Notice => {
                 assert_eq!(message.kind(), Kind::Notification, "3: {message:?}");
-                if message.method() == "notifications/cancelled" {
-                    let id = member(&message, "requestId").to_string();
-                    assert!(self.wire_ids.contains(&id), "1: only what was sent is cancelled, not {id}");
-                }
+                assert_ne!(message.method(), "notifications/cancelled", "1: the call is named");
+            }
+            About::Cancel(_) => {
+                assert_eq!(message.method(), "notifications/cancelled", "3: {message:?}");
+                let id = member(&message, "requestId").to_string();
+                assert!(self.wire_ids.contains(&id), "1: only what was sent is cancelled, not {id}");
             }
             other => panic!("a frame about {other:?}"),
         }

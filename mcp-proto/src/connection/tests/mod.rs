@@ -12,6 +12,7 @@ mod freeze;
 mod harness;
 mod lifecycle;
 mod limits;
+mod lost;
 mod modern;
 mod own;
 mod progress;
