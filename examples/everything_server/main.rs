@@ -1,6 +1,6 @@
 //! A server with something for every feature of the protocol, under the names that the official conformance suite asks for.
 //!
-//! `cargo run --example everything_server -- [--runtime tokio|async-std|smol] --stdio | --tcp ADDRESS | --unix PATH`
+//! `cargo run --example everything_server -- [--runtime tokio|async-std|smol] --stdio | --http ADDRESS | --tcp ADDRESS | --unix PATH`
 //!
 //! What it offers is in `server.rs` and the rooms beside it, one for each feature; none of them knows a runtime or a transport.
 //! How it is served is in `serve.rs`.
@@ -18,6 +18,7 @@ mod runtime;
 mod schema;
 mod serve;
 mod server;
+mod signal;
 mod talk;
 
 use std::process::ExitCode;
@@ -60,6 +61,7 @@ fn parse(arguments: &[&str]) -> Result<(Runtime, Transport), String> {
                 (None, rest)
             }
             ["--stdio", rest @ ..] => (Some(Transport::Stdio), rest),
+            ["--http", address, rest @ ..] => (Some(Transport::Http((*address).to_owned())), rest),
             ["--tcp", address, rest @ ..] => (Some(Transport::Tcp((*address).to_owned())), rest),
             #[cfg(unix)]
             ["--unix", path, rest @ ..] => (Some(Transport::Unix(path.into())), rest),

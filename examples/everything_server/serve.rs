@@ -2,21 +2,29 @@
 
 #[cfg(unix)]
 use std::path::PathBuf;
+use std::time::Duration;
 
+use mcp::http::HttpOptions;
 use mcp::net::{ListenOptions, Listening};
 use mcp::runtime::Spawn;
 
 use crate::pause::Pause;
 use crate::runtime::Runtime;
+use crate::signal::asked_to_end;
 use crate::{resources, server};
 
 pub(crate) const USAGE: &str =
-    "usage: everything_server [--runtime tokio|async-std|smol] --stdio | --tcp ADDRESS | --unix PATH";
+    "usage: everything_server [--runtime tokio|async-std|smol] --stdio | --http ADDRESS | --tcp ADDRESS | --unix PATH";
+
+/// How long calls may still take once the process is asked to end.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What carries it.
 #[derive(Clone, Debug)]
 pub(crate) enum Transport {
     Stdio,
+    /// At an address as below, and there at the path `/mcp`.
+    Http(String),
     /// At an address of this machine, such as `127.0.0.1:4000`; port 0 is any that is free.
     Tcp(String),
     #[cfg(unix)]
@@ -29,6 +37,10 @@ macro_rules! serve_on {
         let (server, options) = (everything($runtime), ListenOptions::default());
         match $transport {
             Transport::Stdio => $adapter::serve_stdio(server).await,
+            Transport::Http(address) => {
+                let options = HttpOptions::default().health();
+                welcome($adapter::listen_http(address.as_str(), server, options).await?).await
+            }
             Transport::Tcp(address) => welcome($adapter::listen_tcp(address.as_str(), server, options).await?).await,
             #[cfg(unix)]
             Transport::Unix(path) => welcome($adapter::listen_unix(path, server, options).await?).await,
@@ -49,10 +61,13 @@ pub(crate) fn run(runtime: Runtime, transport: Transport) -> mcp::Result<()> {
     }
 }
 
-/// Tells where it listens, and serves whoever comes.
+/// Tells where it listens, and serves whoever comes until the process is asked to end; then calls in work may finish.
 async fn welcome(listening: Listening) -> mcp::Result<()> {
+    let end = asked_to_end()?;
     println!("listening on {}", listening.address());
-    listening.ended().await;
+    end.await;
+    let drained = listening.shutdown(GRACE).await;
+    eprintln!("{} clients were connected, {} of them cut off", drained.connections, drained.cut.len());
     Ok(())
 }
 

@@ -35,6 +35,8 @@ use std::net::ToSocketAddrs;
 use std::path::Path;
 
 use futures_io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "http")]
+use mcp::http::HttpOptions;
 use mcp::net::{Bind, ListenOptions, Listening};
 use mcp::process::Command;
 use mcp::trace::Transport;
@@ -256,6 +258,51 @@ pub async fn connect_tcp_with(
     client: ClientBuilder,
 ) -> mcp::Result<Client> {
     mcp::net::connect_tcp(AsyncStd::current()?, address, client, open::connect_tcp).await
+}
+
+/// Serves whoever comes over HTTP, at the path `/mcp`, for as long as the future lives.
+///
+/// A port alone is one of this machine only; [`Bind`] says how to be reached from elsewhere. [`mcp::http`] tells who is let in, and what is
+/// kept of whom.
+///
+/// ```no_run
+/// # async fn example() -> mcp::Result<()> {
+/// mcp_asyncstd::serve_http(8000, mcp::Server::new("calculator", "1.0.0")).await
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// When the server is not well defined, its start hook fails, or the address cannot be bound.
+#[cfg(feature = "http")]
+pub async fn serve_http(bind: impl Into<Bind>, server: Server) -> mcp::Result<()> {
+    listen_http(bind, server, HttpOptions::default()).await?.ended().await;
+    Ok(())
+}
+
+/// The same in the background, with options of your making and a handle to end it in good order.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use mcp::http::HttpOptions;
+///
+/// # async fn example() -> mcp::Result<()> {
+/// let server = mcp::Server::new("calculator", "1.0.0");
+/// let listening = mcp_asyncstd::listen_http(0, server, HttpOptions::default().path("/calculator").health()).await?;
+/// println!("listening on {}", listening.address());
+/// let drained = listening.shutdown(Duration::from_secs(10)).await;
+/// println!("{} clients, {} of them cut off", drained.connections, drained.cut.len());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As with [`serve_http`], and when the options name a path, a host or an origin that is none.
+#[cfg(feature = "http")]
+pub async fn listen_http(bind: impl Into<Bind>, server: Server, options: HttpOptions) -> mcp::Result<Listening> {
+    mcp::http::listen_http(AsyncStd::current()?, bind.into(), server, options, open::TcpSocket::new).await
 }
 
 /// Serves whoever connects to a Unix socket, for as long as the future lives.

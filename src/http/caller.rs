@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use http::{Extensions, HeaderMap};
+use http::HeaderMap;
+use http::request::Parts;
 
 /// Who has sent a request: where it came from, its headers, and what a hook has found out about who is behind it
 /// ([`HttpOptions::authenticate`](super::HttpOptions::authenticate)). Handlers have it from [`Context::caller`](crate::Context::caller).
@@ -22,13 +23,16 @@ use http::{Extensions, HeaderMap};
 pub struct Caller {
     principal: Option<String>,
     address: Option<SocketAddr>,
-    headers: HeaderMap,
-    extensions: Extensions,
+    head: Parts,
 }
 
 impl Caller {
-    pub(super) fn new(address: Option<SocketAddr>, headers: HeaderMap) -> Self {
-        Self { principal: None, address, headers, extensions: Extensions::new() }
+    pub(super) fn new(address: Option<SocketAddr>, head: Parts) -> Self {
+        Self { principal: None, address, head }
+    }
+
+    pub(super) fn head(&self) -> &Parts {
+        &self.head
     }
 
     /// Who it is, by a name that is nobody else's: what the hook has found out. A session belongs to the principal that began it; to others
@@ -47,13 +51,13 @@ impl Caller {
     /// The headers as they came: words of whoever sent them, or of proxies on the way.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.head.headers
     }
 
     /// What the hook has left for handlers: the value of type `T`.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.extensions.get()
+        self.head.extensions.get()
     }
 
     /// The same caller, found out to be this principal.
@@ -66,7 +70,7 @@ impl Caller {
     /// The same caller with something left for handlers; one value of each type.
     #[must_use]
     pub fn with_extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
-        self.extensions.insert(value);
+        self.head.extensions.insert(value);
         self
     }
 }
@@ -77,7 +81,7 @@ impl fmt::Debug for Caller {
         f.debug_struct("Caller")
             .field("principal", &self.principal)
             .field("address", &self.address)
-            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("headers", &self.head.headers.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
@@ -88,8 +92,8 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, "Bearer sesame".parse().unwrap())]);
-        let caller = Caller::new(None, headers).with_principal("ann").with_extension("also sesame");
+        let request = http::Request::get("/?sesame").header("authorization", "Bearer sesame").body(()).unwrap();
+        let caller = Caller::new(None, request.into_parts().0).with_principal("ann").with_extension("also sesame");
         let shown = format!("{caller:?}");
         assert!(shown.contains("ann") && shown.contains("authorization") && !shown.contains("sesame"), "{shown}");
         assert_eq!(caller.extension::<&str>(), Some(&"also sesame"));

@@ -164,21 +164,12 @@ impl<R> Visit<R> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use futures_lite::AsyncWriteExt;
     use futures_lite::future::{block_on, pending, poll_once};
-    use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
     use super::super::body::Source;
-    use super::super::testing::Paused;
+    use super::super::testing::{Client, Paused};
     use super::*;
-    use crate::memory::{Duplex, duplex};
-    use crate::runtime::Spawn;
-
-    /// A connection of a service that knows some paths, and the client's end of it.
-    struct Client {
-        runtime: Paused,
-        visit: Arc<Visit<Paused>>,
-        end: Duplex,
-    }
 
     /// `/large` is answered with this much.
     const LARGE: usize = 1 << 20;
@@ -195,7 +186,7 @@ mod tests {
         Response::new(body.holding(place))
     }
 
-    /// Yields one piece, and then nothing ever.
+    /// Never yields anything.
     struct Endless;
 
     impl Source for Endless {
@@ -204,50 +195,19 @@ mod tests {
         }
     }
 
-    impl Client {
-        fn new() -> Self {
-            let (runtime, options) = (Paused::new(), HttpOptions::default());
-            let (here, end) = duplex(64 * 1024);
-            let (reader, writer) = here.into_split();
-            let accepted = Accepted::new(reader, writer, None);
-            let http = settings(&runtime, &options);
+    /// A client of a service that knows some paths.
+    fn client() -> Client {
+        let (runtime, options) = (Paused::new(), HttpOptions::default());
+        let http = settings(&runtime, &options);
+        Client::connect(&runtime, |accepted| {
             let (visit, serving) = serve(&http, runtime.clone(), accepted, options.stalled, &Arc::default(), answer);
-            runtime.spawn(serving);
-            runtime.settle();
-            Self { runtime, visit, end }
-        }
-
-        fn send(&mut self, bytes: &[u8]) {
-            block_on(self.end.write_all(bytes)).unwrap();
-            self.runtime.settle();
-        }
-
-        fn get(&mut self, path: &str) {
-            self.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
-        }
-
-        /// What has come by now; and whether that was the end.
-        fn hear(&mut self) -> (String, bool) {
-            let (mut heard, mut buffer) = (Vec::new(), vec![0; 4096]);
-            loop {
-                match block_on(poll_once(self.end.read(&mut buffer))).transpose().unwrap() {
-                    Some(0) => return (String::from_utf8(heard).unwrap(), true),
-                    Some(len) => heard.extend_from_slice(&buffer[..len]),
-                    None => return (String::from_utf8(heard).unwrap(), false),
-                }
-                self.runtime.settle();
-            }
-        }
-
-        /// Whether its task has ended.
-        fn is_over(&self) -> bool {
-            self.runtime.tasks() == 0
-        }
+            (visit, serving)
+        })
     }
 
     #[test]
     fn requests_in_a_row_are_answered_in_that_order() {
-        let mut client = Client::new();
+        let mut client = self::client();
         client.send(
             b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n",
         );
@@ -255,12 +215,12 @@ mod tests {
         assert_eq!(heard.matches("HTTP/1.1 200 OK").count(), 3, "{heard}");
         let at = |path| heard.find(path).unwrap();
         assert!(at("\r\n\r\n/a") < at("\r\n\r\n/b") && at("/b") < at("\r\n\r\n/c") && !ended, "{heard}");
-        assert_eq!(client.visit.working(), 0);
+        assert_eq!(client.guest.working(), 0);
     }
 
     #[test]
     fn an_answer_of_any_size_arrives_whole() {
-        let mut client = Client::new();
+        let mut client = self::client();
         client.send(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let (heard, ended) = client.hear();
         assert!(heard.contains("content-length: 1048576") && ended);
@@ -271,13 +231,13 @@ mod tests {
     /// Slow loris: whoever says nothing, or a byte now and then, is disconnected, and an idle connection is as well.
     #[test]
     fn nobody_may_take_long_to_say_what_it_wants() {
-        let mut silent = Client::new();
+        let mut silent = client();
         silent.runtime.pass(SILENCE - Duration::from_secs(1));
         assert!(!silent.is_over());
         silent.runtime.pass(Duration::from_secs(1));
         assert!(silent.is_over() && silent.hear().1);
 
-        let mut slow = Client::new();
+        let mut slow = client();
         slow.send(b"GET / HTTP/1.1\r\nX: ");
         for second in 0..60 {
             assert!(!slow.is_over(), "{second}");
@@ -286,7 +246,7 @@ mod tests {
         }
         assert!(slow.is_over() && slow.hear().1);
 
-        let mut idle = Client::new();
+        let mut idle = client();
         idle.runtime.pass(SILENCE / 2);
         idle.get("/a");
         assert!(!idle.hear().1);
@@ -300,22 +260,22 @@ mod tests {
     /// The time that a request takes is its own.
     #[test]
     fn whoever_waits_for_an_answer_may_be_silent() {
-        let mut client = Client::new();
+        let mut client = self::client();
         client.get("/wait");
         client.runtime.pass(SILENCE * 10);
         assert!(!client.is_over());
-        assert_eq!(client.visit.working(), 1);
+        assert_eq!(client.guest.working(), 1);
     }
 
     #[test]
     fn heads_are_bounded_in_size_and_in_number_of_headers() {
-        let mut many = Client::new();
+        let mut many = client();
         let headers = (0..101).map(|n| format!("X-{n}: y\r\n")).collect::<String>();
         many.send(format!("GET / HTTP/1.1\r\n{headers}\r\n").as_bytes());
         let (heard, ended) = many.hear();
         assert!(heard.starts_with("HTTP/1.1 431 ") && ended, "{heard}");
 
-        let mut large = Client::new();
+        let mut large = client();
         large.send(b"GET / HTTP/1.1\r\nX: ");
         for _ in 0..5 {
             // It may be gone already.
@@ -336,7 +296,7 @@ mod tests {
             b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\r\n\r\n",
             b"\0\xFF\r\n\r\n",
         ] {
-            let mut client = Client::new();
+            let mut client = self::client();
             client.send(head);
             let (heard, ended) = client.hear();
             assert!(heard.starts_with("HTTP/1.1 400 ") && ended, "{:?}: {heard}", String::from_utf8_lossy(head));
@@ -346,59 +306,59 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_read_is_disconnected() {
-        let mut client = Client::new();
+        let mut client = self::client();
         client.get("/large");
-        assert_eq!(client.visit.working(), 1);
+        assert_eq!(client.guest.working(), 1);
         client.runtime.pass(Duration::from_secs(59));
         assert!(!client.is_over());
         client.runtime.pass(Duration::from_secs(1));
         assert!(client.is_over());
-        assert_eq!(client.visit.working(), 0);
+        assert_eq!(client.guest.working(), 0);
     }
 
     /// Whoever has left gets no answer, and nothing goes on for it.
     #[test]
     fn work_ends_with_the_connection() {
         for path in ["/wait", "/stream"] {
-            let mut client = Client::new();
+            let mut client = self::client();
             client.get(path);
-            assert_eq!(client.visit.working(), 1);
+            assert_eq!(client.guest.working(), 1);
             drop(client.end);
             client.runtime.settle();
-            assert_eq!((client.visit.working(), client.runtime.tasks()), (0, 0), "{path}");
+            assert_eq!((client.guest.working(), client.runtime.tasks()), (0, 0), "{path}");
         }
     }
 
     #[test]
     fn at_the_end_idle_connections_close_at_once() {
         for requests in [0, 1] {
-            let mut client = Client::new();
+            let mut client = self::client();
             for _ in 0..requests {
                 client.get("/a");
                 client.hear();
             }
-            client.visit.see_out(SILENCE);
+            client.guest.see_out(SILENCE);
             client.runtime.settle();
             assert!(client.is_over() && client.hear().1);
-            assert_eq!(client.visit.cut(), 0);
+            assert_eq!(client.guest.cut(), 0);
         }
     }
 
     #[test]
     fn at_the_end_what_is_in_work_is_finished_and_what_has_come_is_answered() {
-        let mut client = Client::new();
+        let mut client = self::client();
         client.get("/large");
         // Sent before it was told to leave, read after.
         block_on(client.end.write_all(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")).unwrap();
-        client.visit.see_out(SILENCE);
+        client.guest.see_out(SILENCE);
         client.runtime.settle();
         let (heard, ended) = client.hear();
         assert!(heard.len() > LARGE && ended && client.is_over());
-        assert_eq!(client.visit.cut(), 0);
+        assert_eq!(client.guest.cut(), 0);
 
-        let mut client = Client::new();
+        let mut client = self::client();
         block_on(client.end.write_all(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")).unwrap();
-        client.visit.see_out(SILENCE);
+        client.guest.see_out(SILENCE);
         client.runtime.settle();
         let (heard, ended) = client.hear();
         assert!(heard.ends_with("/b") && ended, "{heard}");
@@ -406,16 +366,16 @@ mod tests {
 
     #[test]
     fn what_is_not_finished_in_time_is_cut_and_counted() {
-        let mut client = Client::new();
+        let mut client = self::client();
         client.get("/wait");
-        client.visit.see_out(SILENCE);
+        client.guest.see_out(SILENCE);
         client.runtime.pass(SILENCE / 2);
         assert!(!client.is_over());
         // A shorter grace counts.
-        client.visit.see_out(Duration::from_secs(1));
-        client.visit.see_out(SILENCE);
+        client.guest.see_out(Duration::from_secs(1));
+        client.guest.see_out(SILENCE);
         client.runtime.pass(Duration::from_secs(1));
         assert!(client.is_over());
-        assert_eq!((client.visit.cut(), client.visit.working()), (1, 0));
+        assert_eq!((client.guest.cut(), client.guest.working()), (1, 0));
     }
 }

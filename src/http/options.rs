@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_proto::http::{HttpLimits, Keeping};
+
 use super::caller::Caller;
 use super::denied::Denied;
 use crate::stream::BoxFuture;
@@ -23,6 +25,9 @@ pub(super) type Authenticate = Arc<dyn Fn(Caller) -> BoxFuture<Result<Caller, De
 #[derive(Clone)]
 pub struct HttpOptions {
     pub(super) path: String,
+    pub(super) allowed: Vec<Allowed>,
+    pub(super) limits: HttpLimits,
+    pub(super) sessions: Keeping,
     pub(super) health: Health,
     pub(super) authenticate: Option<Authenticate>,
     pub(super) connections: usize,
@@ -31,6 +36,15 @@ pub struct HttpOptions {
     pub(super) body_within: Duration,
     pub(super) stalled: Duration,
     pub(super) head: usize,
+}
+
+/// Who is let in beside those who are by default.
+#[derive(Clone, Debug)]
+pub(super) enum Allowed {
+    Host(String),
+    Origin(String),
+    AnyHost,
+    AnyOrigin,
 }
 
 /// Whether there are paths for those who look after the process.
@@ -45,6 +59,57 @@ impl HttpOptions {
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
+        self
+    }
+
+    /// Lets a host in, with any port, or with the one that is given: `mcp.example.com`, `192.0.2.1:8000`.
+    ///
+    /// By default a server that only this machine reaches lets in the names of this machine, so that no web page can use it by a name that
+    /// it has pointed here; one that others reach lets in every host, until one is named.
+    #[must_use]
+    pub fn allow_host(self, host: impl Into<String>) -> Self {
+        self.allow(Allowed::Host(host.into()))
+    }
+
+    /// Lets the pages of an origin in: `https://app.example.com`.
+    ///
+    /// By default a server that only this machine reaches lets in the pages of this machine, and one that others reach none. A request that
+    /// comes from no page is let in.
+    #[must_use]
+    pub fn allow_origin(self, origin: impl Into<String>) -> Self {
+        self.allow(Allowed::Origin(origin.into()))
+    }
+
+    /// Lets every host in: for servers behind a proxy that has checked it, or that writes its own.
+    #[must_use]
+    pub fn allow_any_host(self) -> Self {
+        self.allow(Allowed::AnyHost)
+    }
+
+    /// Lets the pages of every origin in: for servers that hold nothing worth protecting, or that know their users by something that no
+    /// browser sends on its own.
+    #[must_use]
+    pub fn allow_any_origin(self) -> Self {
+        self.allow(Allowed::AnyOrigin)
+    }
+
+    fn allow(mut self, allowed: Allowed) -> Self {
+        self.allowed.push(allowed);
+        self
+    }
+
+    /// The bounds of the protocol over HTTP: of bodies, sessions, streams. Those of messages are the server's
+    /// ([`Server::limits`](crate::Server::limits)).
+    #[must_use]
+    pub fn limits(mut self, limits: HttpLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether clients of the revisions until 2025-11-25 have sessions. They do by default.
+    #[must_use]
+    pub fn sessions(mut self, sessions: Keeping) -> Self {
+        self.sessions = sessions;
         self
     }
 
@@ -131,6 +196,9 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             path: "/mcp".to_owned(),
+            allowed: Vec::new(),
+            limits: HttpLimits::default(),
+            sessions: Keeping::default(),
             health: Health::Hidden,
             authenticate: None,
             connections: 4096,

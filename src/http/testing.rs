@@ -1,4 +1,4 @@
-//! A runtime for this room's unit tests: time passes when the test says so, and tasks run when it lets them.
+//! For this room's unit tests: a runtime whose time passes when the test says so, whose tasks run when it lets them, and clients on it.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,11 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use futures_lite::future::{block_on, poll_once};
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+
 use crate::Timestamp;
+use crate::memory::{Duplex, Reader, Writer, duplex};
+use crate::net::{Accepted, Guest};
 use crate::runtime::{Runtime, Spawn};
 use crate::stream::BoxFuture;
 
-/// See the module.
+/// A runtime.
 #[derive(Clone, Default)]
 pub(super) struct Paused(Arc<Inner>);
 
@@ -99,5 +104,61 @@ impl Future for Sleep {
         }
         self.runtime.0.sleepers.lock().unwrap().push(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+/// A connection by which the test says and hears bytes.
+pub(super) struct Client {
+    pub(super) runtime: Paused,
+    /// What the listener knows of it.
+    pub(super) guest: Arc<dyn Guest>,
+    pub(super) end: Duplex,
+}
+
+impl Client {
+    pub(super) fn connect<Fut: Future<Output = ()> + Send + 'static>(
+        runtime: &Paused,
+        receive: impl FnOnce(Accepted<Reader, Writer>) -> (Arc<dyn Guest>, Fut),
+    ) -> Self {
+        let (here, end) = duplex(64 * 1024);
+        let (reader, writer) = here.into_split();
+        let (guest, serving) = receive(Accepted::new(reader, writer, None));
+        runtime.spawn(serving);
+        runtime.settle();
+        Self { runtime: runtime.clone(), guest, end }
+    }
+
+    pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        block_on(self.end.write_all(bytes.as_ref())).unwrap();
+        self.runtime.settle();
+    }
+
+    pub(super) fn get(&mut self, path: &str) {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    }
+
+    /// What has come by now; and whether that was the end.
+    pub(super) fn hear(&mut self) -> (String, bool) {
+        let (mut heard, mut buffer) = (Vec::new(), vec![0; 4096]);
+        loop {
+            match block_on(poll_once(self.end.read(&mut buffer))).transpose().unwrap() {
+                Some(0) => return (String::from_utf8(heard).unwrap(), true),
+                Some(len) => heard.extend_from_slice(&buffer[..len]),
+                None => return (String::from_utf8(heard).unwrap(), false),
+            }
+            self.runtime.settle();
+        }
+    }
+
+    /// The same of a single response, and its status.
+    pub(super) fn answer(&mut self) -> (u16, String) {
+        let (heard, _) = self.hear();
+        let status = heard.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.unwrap_or_else(|| panic!("no response: {heard:?}")), heard)
+    }
+
+    /// Whether all tasks have ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.runtime.tasks() == 0
     }
 }

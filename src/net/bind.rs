@@ -43,7 +43,7 @@ impl Bind {
         Self { address: Ok(address.into()), reach: Reach::Anyone }
     }
 
-    pub(super) fn address(self) -> io::Result<SocketAddr> {
+    pub(crate) fn address(self) -> io::Result<SocketAddr> {
         let invalid = |text| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         match self.address {
             Ok(address) if self.reach == Reach::Anyone || address.ip().to_canonical().is_loopback() => Ok(address),

@@ -41,6 +41,9 @@ pub(crate) use self::keeper::keep;
 pub use self::keeper::listen;
 pub use self::options::ListenOptions;
 #[cfg(any(unix, windows))]
+#[cfg(feature = "http")]
+pub(crate) use self::socket::bind_socket;
+#[cfg(any(unix, windows))]
 pub use self::socket::{listen_tcp, tune};
 pub use self::split::{ReadHalf, WriteHalf, split};
 #[cfg(unix)]

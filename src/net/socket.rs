@@ -37,7 +37,7 @@ pub async fn listen_tcp<R: Spawn, L: Listener>(
 }
 
 /// A listening socket that does not block.
-fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn bind_socket(address: SocketAddr) -> io::Result<TcpListener> {
     let open = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         // So that a server that is restarted gets its port back. On Windows the option means something else.

@@ -40,6 +40,9 @@ struct Inner {
     limit: usize,
     /// What all accounts hold.
     used: AtomicUsize,
+    /// What of it is held beside any connection.
+    #[cfg(feature = "http")]
+    beside: AtomicUsize,
     /// How many connections had to go.
     closed: AtomicU64,
     accounts: Mutex<Accounts>,
@@ -71,6 +74,8 @@ impl Budget {
             inner: Arc::new(Inner {
                 limit: bytes,
                 used: AtomicUsize::new(0),
+                #[cfg(feature = "http")]
+                beside: AtomicUsize::new(0),
                 closed: AtomicU64::new(0),
                 accounts: Mutex::default(),
             }),
@@ -122,6 +127,12 @@ impl Budget {
         accounts.open.insert(key, Arc::clone(&entry));
         drop(accounts);
         Account { budget: self.clone(), key, entry }
+    }
+
+    /// For what is held before there is a connection: nothing at first.
+    #[cfg(feature = "http")]
+    pub(crate) fn hold(&self) -> Held {
+        Held { budget: self.clone(), bytes: 0 }
     }
 }
 
@@ -240,6 +251,45 @@ impl Drop for Account {
         let inner = &self.budget.inner;
         inner.lock().open.remove(&self.key);
         inner.used.fetch_sub(self.entry.bytes.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// So much may be held beside any connection whatever else is.
+#[cfg(feature = "http")]
+const SMALL: usize = 64 * 1024;
+
+/// Bytes that are held beside any connection, given back on drop: bodies of requests that are being read. All of them together may
+/// hold half of the budget, so that however many are sent halfway, connections have the rest.
+#[cfg(feature = "http")]
+#[derive(Debug)]
+pub(crate) struct Held {
+    budget: Budget,
+    bytes: usize,
+}
+
+#[cfg(feature = "http")]
+impl Held {
+    /// Holds so much more, if there is room.
+    #[must_use]
+    pub(crate) fn grow(&mut self, more: usize) -> bool {
+        let inner = &self.budget.inner;
+        let beside = inner.beside.fetch_add(more, Ordering::Relaxed) + more;
+        let is_allowed = self.bytes + more <= SMALL || beside <= inner.limit / 2 && !self.budget.is_exceeded();
+        if is_allowed {
+            self.bytes += more;
+            inner.used.fetch_add(more, Ordering::Relaxed);
+        } else {
+            inner.beside.fetch_sub(more, Ordering::Relaxed);
+        }
+        is_allowed
+    }
+}
+
+#[cfg(feature = "http")]
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.inner.beside.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.inner.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

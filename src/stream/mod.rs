@@ -58,6 +58,8 @@ use tracing::Instrument;
 use tracing::instrument::Instrumented;
 
 pub use self::budget::Budget;
+#[cfg(feature = "http")]
+pub(crate) use self::budget::Held;
 pub(crate) use self::call::{Answered, Call, OnProgress, Sent, notify, reserve_id};
 pub(crate) use self::driver::Role;
 use self::driver::{Driver, Parts};

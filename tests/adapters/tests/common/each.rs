@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncWrite, future};
+#[cfg(feature = "http")]
+use mcp::http::HttpOptions;
 use mcp::net::{Bind, ListenOptions, Listening};
 use mcp::process::Command;
 use mcp::runtime::{Runtime, Spawn};
@@ -39,6 +41,12 @@ pub(crate) trait Adapter: Sync {
     fn connect_restarting(&self, open: Open, client: ClientBuilder, restart: Restart) -> Boxed<mcp::Result<Client>>;
     fn serve_tcp_at(&self, bind: Bind, server: Server) -> Boxed<mcp::Result<()>>;
     fn listen_tcp(&self, server: Server, options: ListenOptions) -> Boxed<mcp::Result<Listening>>;
+    #[cfg(feature = "http")]
+    fn listen_http_at(&self, bind: Bind, server: Server, options: HttpOptions) -> Boxed<mcp::Result<Listening>>;
+    #[cfg(feature = "http")]
+    fn listen_http(&self, server: Server, options: HttpOptions) -> Boxed<mcp::Result<Listening>> {
+        self.listen_http_at(0.into(), server, options)
+    }
     fn connect_tcp(&self, address: SocketAddr, client: ClientBuilder) -> Boxed<mcp::Result<Client>>;
     fn connect_tcp_by_name(&self, address: String, client: ClientBuilder) -> Boxed<mcp::Result<Client>>;
     #[cfg(unix)]
@@ -109,6 +117,16 @@ macro_rules! adapter {
 
             fn listen_tcp(&self, server: Server, options: ListenOptions) -> Boxed<mcp::Result<Listening>> {
                 Box::pin($crate_::listen_tcp(0, server, options))
+            }
+
+            #[cfg(feature = "http")]
+            fn listen_http_at(
+                &self,
+                bind: Bind,
+                server: Server,
+                options: HttpOptions,
+            ) -> Boxed<mcp::Result<Listening>> {
+                Box::pin($crate_::listen_http(bind, server, options))
             }
 
             fn connect_tcp(&self, address: SocketAddr, client: ClientBuilder) -> Boxed<mcp::Result<Client>> {

@@ -9,6 +9,7 @@ pub(crate) mod openers;
 pub(crate) mod place;
 pub(crate) mod scripted;
 pub(crate) mod spans;
+pub(crate) mod web;
 
 use std::panic::Location;
 use std::process::Stdio;

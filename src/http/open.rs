@@ -1,0 +1,95 @@
+//! What is open beside connections: exchanges and sessions, which have to end when their listener does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::Timestamp;
+use crate::net::Guest;
+use crate::stream::Shared;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Open(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    all: BTreeMap<u64, Arc<Shared>>,
+    next: u64,
+    /// Set once all is to end: by when.
+    until: Option<Timestamp>,
+    /// Who waits for it.
+    waiting: Option<Waker>,
+}
+
+impl Open {
+    /// Has an exchange or a session told of the end, until the entry is dropped. If the end has begun, it is told at once.
+    pub(super) fn enter(self: &Arc<Self>, shared: &Arc<Shared>) -> Entry {
+        let (number, until) = {
+            let mut state = self.lock();
+            let number = state.next;
+            state.next += 1;
+            state.all.insert(number, Arc::clone(shared));
+            (number, state.until)
+        };
+        if let Some(until) = until {
+            shared.see_out(until.saturating_since(shared.now()));
+        }
+        Entry { open: Arc::clone(self), number }
+    }
+
+    /// Whether the end has begun, so that nothing should be begun that lasts.
+    pub(super) fn is_ending(&self) -> bool {
+        self.lock().until.is_some()
+    }
+
+    /// Everything ends once its calls have finished or the grace is over. Again for a shorter grace.
+    pub(super) fn close(&self, now: Timestamp, grace: Duration) {
+        let all = {
+            let mut state = self.lock();
+            let until = now + grace;
+            state.until = Some(state.until.map_or(until, |known| known.min(until)));
+            state.all.values().map(Arc::clone).collect::<Vec<_>>()
+        };
+        for shared in all {
+            shared.see_out(grace);
+        }
+    }
+
+    /// Ready once nothing is open.
+    pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+        // Cloned before the lock, and what it replaces is dropped after it: wakers are foreign code.
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        let is_empty = state.all.is_empty();
+        let replaced = state.waiting.replace(waker);
+        drop(state);
+        drop(replaced);
+        if is_empty { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing can panic while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Something that is open.
+pub(super) struct Entry {
+    open: Arc<Open>,
+    number: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut state = self.open.lock();
+        let left = state.all.remove(&self.number);
+        let waiting = if state.all.is_empty() { state.waiting.take() } else { None };
+        drop(state);
+        drop(left);
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
+}
