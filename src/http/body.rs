@@ -101,3 +101,48 @@ impl fmt::Debug for Body {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures_lite::future::block_on;
+    use http_body::Body as _;
+
+    use super::*;
+
+    /// Yields these.
+    struct Pieces(Vec<&'static [u8]>);
+
+    impl Source for Pieces {
+        fn poll_data(&mut self, _: &mut Context<'_>) -> Poll<Option<Bytes>> {
+            let next = (!self.0.is_empty()).then(|| self.0.remove(0));
+            Poll::Ready(next.map(Bytes::from_static))
+        }
+    }
+
+    fn pieces(mut body: Body) -> Vec<Bytes> {
+        block_on(async {
+            let mut pieces = Vec::new();
+            while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                pieces.push(frame.unwrap().into_data().unwrap());
+            }
+            pieces
+        })
+    }
+
+    #[test]
+    fn a_large_answer_is_handed_out_in_pieces() {
+        let body = Body::full(vec![b'x'; PIECE * 2 + 1]);
+        assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(PIECE as u64 * 2 + 1), false));
+        assert_eq!(pieces(body).iter().map(Bytes::len).collect::<Vec<_>>(), [PIECE, PIECE, 1]);
+        assert!(Body::full("").is_end_stream());
+    }
+
+    #[test]
+    fn a_source_is_asked_to_its_end() {
+        let body = Body::from_source(Pieces(vec![b"a", b"", b"bc"]));
+        assert_eq!((body.size_hint().exact(), body.is_end_stream()), (None, false));
+        assert_eq!(pieces(body), ["a", "bc"]);
+    }
+}

@@ -3,6 +3,7 @@
 mod body;
 mod caller;
 mod connection;
+mod cors;
 mod count;
 mod denied;
 mod io;

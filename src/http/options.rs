@@ -28,6 +28,7 @@ pub struct HttpOptions {
     pub(super) allowed: Vec<Allowed>,
     pub(super) limits: HttpLimits,
     pub(super) sessions: Keeping,
+    pub(super) cors: Cors,
     pub(super) health: Health,
     pub(super) authenticate: Option<Authenticate>,
     pub(super) connections: usize,
@@ -45,6 +46,13 @@ pub(super) enum Allowed {
     Origin(String),
     AnyHost,
     AnyOrigin,
+}
+
+/// Whether web pages of other origins that are let in may hear answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cors {
+    Off,
+    On,
 }
 
 /// Whether there are paths for those who look after the process.
@@ -91,6 +99,14 @@ impl HttpOptions {
     #[must_use]
     pub fn allow_any_origin(self) -> Self {
         self.allow(Allowed::AnyOrigin)
+    }
+
+    /// Tells browsers that the pages of the origins that are let in may ask, and hear the answers (CORS). Without this, browsers let pages
+    /// of other origins do neither.
+    #[must_use]
+    pub fn cors(mut self) -> Self {
+        self.cors = Cors::On;
+        self
     }
 
     fn allow(mut self, allowed: Allowed) -> Self {
@@ -199,6 +215,7 @@ impl Default for HttpOptions {
             allowed: Vec::new(),
             limits: HttpLimits::default(),
             sessions: Keeping::default(),
+            cors: Cors::Off,
             health: Health::Hidden,
             authenticate: None,
             connections: 4096,

@@ -18,9 +18,9 @@ use super::caller::Caller;
 use super::connection::Visitor;
 use super::count::Count;
 use super::open::Open;
-use super::options::{Health, HttpOptions};
+use super::options::{Cors, Health, HttpOptions};
 use super::reading::{Unreadable, read};
-use super::{legacy, modern};
+use super::{cors, legacy, modern};
 use crate::runtime::Spawn;
 use crate::server::Server;
 use crate::stream::{contain, drop_contained};
@@ -46,6 +46,7 @@ impl<R: Spawn> Web<R> {
     {
         let (head, body) = request.into_parts();
         visitor.unread.store(!body.is_end_stream(), Ordering::Relaxed);
+        let origin = self.origin(&head);
         let answered = if head.uri.path() == self.options.path {
             let place = visitor.count.take();
             let answered = self.serve(visitor, head, body).await;
@@ -54,10 +55,19 @@ impl<R: Spawn> Web<R> {
             Err(self.elsewhere(&head))
         };
         let mut response = answered.unwrap_or_else(|refusal| refusal.map(Body::full));
+        if let Some(origin) = origin {
+            cors::let_hear(origin, response.headers_mut());
+        }
         if self.open.is_ending() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// The origin of a web page that is let in, and may hear the answer.
+    fn origin(&self, head: &Parts) -> Option<HeaderValue> {
+        let is_let_in = self.options.cors == Cors::On && self.endpoint.config().security.check(head).is_ok();
+        if is_let_in { cors::origin(head) } else { None }
     }
 
     /// A request to the endpoint. An error is a response as well.
@@ -71,6 +81,11 @@ impl<R: Spawn> Web<R> {
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: fmt::Display,
     {
+        if self.origin(&head).is_some()
+            && let Some(preflight) = cors::preflight(&head)
+        {
+            return Err(preflight);
+        }
         let screened = self.endpoint.screen(&head).map_err(|refusal| refusal.into_response())?;
         if self.count.get() > self.options.exchanges {
             return Err(self.refuse(&head, Reason::TooManyExchanges));

@@ -109,7 +109,8 @@ impl MessagePath {
     /// The session that the query of a POST names, once.
     #[must_use]
     pub fn session_in(query: Option<&str>) -> Option<SessionId> {
-        let named = |pair: &str| pair.split_once('=').filter(|(key, _)| *key == SESSION).map(|(_, id)| SessionId::parse(id));
+        let named =
+            |pair: &str| pair.split_once('=').filter(|(key, _)| *key == SESSION).map(|(_, id)| SessionId::parse(id));
         let mut ids = query?.split('&').filter_map(named);
         let first = ids.next().flatten();
         if ids.next().is_some() { None } else { first }

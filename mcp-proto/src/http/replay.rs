@@ -215,10 +215,15 @@ impl Replay {
     }
 
     fn after(&self, after: EventPlace) -> Vec<Stored> {
-        let rest = EventPlace { number: after.number.saturating_add(1), ..after }
-            ..=EventPlace { stream: after.stream, number: u64::MAX };
-        let stored =
-            |(place, kept): (&EventPlace, &Kept)| Stored { place: *place, weight: kept.weight, text: kept.text.clone() };
+        let rest = EventPlace { number: after.number.saturating_add(1), ..after }..=EventPlace {
+            stream: after.stream,
+            number: u64::MAX,
+        };
+        let stored = |(place, kept): (&EventPlace, &Kept)| Stored {
+            place: *place,
+            weight: kept.weight,
+            text: kept.text.clone(),
+        };
         self.kept.range(rest).map(stored).collect()
     }
 

@@ -277,9 +277,8 @@ impl Session {
             }
         }
         let age = self.config.limits.replay_age;
-        let is_over = |stream: &Stream| {
-            stream.reader == Reader::None && stream.ended.is_some_and(|since| since + age <= now)
-        };
+        let is_over =
+            |stream: &Stream| stream.reader == Reader::None && stream.ended.is_some_and(|since| since + age <= now);
         while let Some(at) = self.streams.iter().position(is_over) {
             self.forget(now, at);
         }

@@ -194,7 +194,8 @@ impl Stream {
     /// When this stream needs to be looked at.
     pub(super) fn poll_timeout(&self, limits: &HttpLimits) -> Option<Timestamp> {
         let shape = if self.reader == Reader::Attached { self.shape.poll_timeout() } else { None };
-        let forgotten = if self.reader == Reader::None { self.ended.map(|since| since + limits.replay_age) } else { None };
+        let forgotten =
+            if self.reader == Reader::None { self.ended.map(|since| since + limits.replay_age) } else { None };
         shape.into_iter().chain(forgotten).min()
     }
 

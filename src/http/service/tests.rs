@@ -330,3 +330,39 @@ fn at_the_end_answers_say_that_the_connection_closes() {
     assert!(site.ask(discover("")).1.contains("connection: close"));
     block_on(std::future::poll_fn(|cx| site.web.open.poll_closed(cx)));
 }
+
+/// A browser asks first whether a page may ask; only pages that are let in may, and only with this option.
+#[test]
+fn web_pages_that_are_let_in_hear_answers_where_that_is_wanted() {
+    let (closed, site) = (Site::new(HttpOptions::default()), Site::new(HttpOptions::default().cors()));
+    let preflight = |origin: &str| {
+        format!(
+            "OPTIONS /mcp HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: POST\r\n\
+             Access-Control-Request-Headers: content-type,mcp-param-region\r\n\r\n"
+        )
+    };
+    let (here, evil) = ("http://localhost:5173", "http://evil.example");
+    let (status, answer) = site.ask(preflight(here));
+    assert_eq!(status, 204, "{answer}");
+    for line in [
+        "access-control-allow-origin: http://localhost:5173\r\n",
+        "access-control-allow-methods: GET, POST, DELETE\r\n",
+        "access-control-allow-headers: content-type,mcp-param-region\r\n",
+        "vary: origin\r\n",
+    ] {
+        assert!(answer.contains(line), "{line}: {answer}");
+    }
+    let (status, answer) = site.ask(discover(&format!("Origin: {here}\r\n")));
+    assert!(status == 200 && answer.contains("access-control-allow-origin: http://localhost:5173\r\n"), "{answer}");
+    assert!(answer.contains("access-control-expose-headers: mcp-session-id"), "{answer}");
+    for (site, request, wanted) in [
+        (&site, preflight(evil), 403),
+        (&site, discover(&format!("Origin: {evil}\r\n")), 403),
+        (&site, discover(""), 200),
+        (&closed, preflight(here), 405),
+        (&closed, discover(&format!("Origin: {here}\r\n")), 200),
+    ] {
+        let (status, answer) = site.ask(request);
+        assert!(status == wanted && !answer.contains("access-control"), "{answer}");
+    }
+}

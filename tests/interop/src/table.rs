@@ -160,7 +160,12 @@ const ABSENT: [Absence; 5] = [
     Absence {
         over: Some(Transport::Http),
         since: V2026_07_28,
-        ..absent(Party::TypeScript, Role::Client, "unknown_method", "does not read the error that comes with status 404")
+        ..absent(
+            Party::TypeScript,
+            Role::Client,
+            "unknown_method",
+            "does not read the error that comes with status 404",
+        )
     },
 ];
 
@@ -189,7 +194,8 @@ pub(crate) fn cells() -> Vec<Cell> {
     }
     for transport in [Transport::Stdio, Transport::Http] {
         for (client, how, revisions) in SPEAKS {
-            let cell = |revision: &_| Cell { client, server: Party::Ours, revision: *revision, how, transport, runtime };
+            let cell =
+                |revision: &_| Cell { client, server: Party::Ours, revision: *revision, how, transport, runtime };
             cells.extend(revisions.iter().map(cell).filter(Cell::exists));
         }
     }
@@ -202,8 +208,7 @@ pub(crate) fn cells() -> Vec<Cell> {
 
 /// The last that is pinned, and the last that is not, of each peer in each role over each transport.
 fn newest(cells: &[Cell]) -> impl Iterator<Item = Cell> {
-    let kind =
-        |cell: &Cell| (cell.client, cell.server, cell.transport, matches!(cell.how, How::Pinned | How::Only));
+    let kind = |cell: &Cell| (cell.client, cell.server, cell.transport, matches!(cell.how, How::Pinned | How::Only));
     let all = cells.iter().filter(|cell| cell.how != How::Auto).copied().collect::<Vec<_>>();
     let is_last = |at: usize| !all[at + 1..].iter().any(|later| kind(later) == kind(&all[at]));
     let last = (0..all.len()).filter(|at| is_last(*at)).map(|at| all[at]).collect::<Vec<_>>();

@@ -12,10 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::http::Output;
 use crate::http::ids::EventId;
-use crate::model::{
-    Implementation, LogParams, LoggingLevel, Progress, ServerCapabilities, Supported,
-    ToolsCapability,
-};
+use crate::model::{Implementation, LogParams, LoggingLevel, Progress, ServerCapabilities, Supported, ToolsCapability};
 use crate::{
     Body, CallOptions, Change, Channel, Connection, Event, InboundId, Limits, Meta, ResultKind, Scope, ServerConfig,
     Start, Why,

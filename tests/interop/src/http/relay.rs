@@ -56,7 +56,8 @@ impl Exchange {
 
     /// Both sides of it, for whoever looks for a fault.
     pub(crate) fn shown(&self) -> String {
-        let headers = |head: &Head| head.headers.iter().map(|(name, value)| format!("\n    {name}: {value}")).collect::<String>();
+        let headers =
+            |head: &Head| head.headers.iter().map(|(name, value)| format!("\n    {name}: {value}")).collect::<String>();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(1000).collect::<String>();
         let (asked, body) = (headers(&self.request), text(&self.body));
         let (status, told) = match &self.response {

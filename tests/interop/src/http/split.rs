@@ -140,7 +140,8 @@ impl Splitter {
     }
 
     fn framing(&self, head: &Head) -> Body {
-        let has_none = self.side == Side::Responses && (head.start.starts_with('1') || ["204", "304"].contains(&&*head.start));
+        let has_none =
+            self.side == Side::Responses && (head.start.starts_with('1') || ["204", "304"].contains(&&*head.start));
         let length = head.header("content-length").and_then(|length| length.parse().ok());
         match (head.header("transfer-encoding"), length) {
             _ if has_none => Body::Length(0),
