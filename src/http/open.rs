@@ -93,3 +93,48 @@ impl Drop for Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::{block_on, poll_once};
+    use mcp_proto::model::Implementation;
+    use mcp_proto::{Connection, ProtocolVersion, ServerConfig, Start};
+
+    use super::*;
+    use crate::trace::Tracer;
+
+    const NOW: Timestamp = Timestamp::EPOCH;
+    const GRACE: Duration = Duration::from_secs(10);
+
+    fn shared() -> Arc<Shared> {
+        let config = Arc::new(ServerConfig::new(Implementation::new("s", "1")));
+        let connection = Connection::server(config, Start::Assume(ProtocolVersion::V2026_07_28), NOW);
+        Shared::new(connection, Tracer::default(), || NOW)
+    }
+
+    fn is_closed(shared: &Shared) -> bool {
+        shared.with(|state| {
+            state.take_events(&mut Default::default());
+            state.closed.is_some()
+        })
+    }
+
+    #[test]
+    fn whatever_is_open_is_told_of_the_end_and_waited_for() {
+        let open = Arc::<Open>::default();
+        let closed = || block_on(poll_once(std::future::poll_fn(|cx| open.poll_closed(cx)))).is_some();
+        assert!(closed() && !open.is_ending());
+        let (early, late) = (shared(), shared());
+        let entry = open.enter(&early);
+        assert!(!closed() && !is_closed(&early));
+        open.close(NOW, GRACE);
+        assert!(open.is_ending() && is_closed(&early));
+        // Also what is opened after that.
+        let other = open.enter(&late);
+        assert!(is_closed(&late));
+        drop(entry);
+        assert!(!closed());
+        drop(other);
+        assert!(closed());
+    }
+}
