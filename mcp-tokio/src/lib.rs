@@ -1,4 +1,4 @@
-//! The Model Context Protocol on tokio: servers over stdio, TCP and Unix sockets, servers as child processes, any
+//! The Model Context Protocol on tokio: servers over stdio, HTTP, TCP and Unix sockets, servers as child processes, any
 //! stream.
 //!
 //! A server, whole:
