@@ -3,8 +3,14 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
+#[cfg(unix)]
+use std::io::{Read, Write};
+#[cfg(unix)]
+use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
+#[cfg(unix)]
+use std::time::Duration;
 
 use common::example;
 
@@ -140,4 +146,52 @@ fn a_client_without_its_server_fails() {
     let output = output.expect("the client runs");
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/server"), "{output:?}");
+}
+
+/// A tool that reports progress, called over HTTP; the revision stands in `_meta` and in a header.
+#[cfg(unix)]
+fn call_with_progress(address: &str) -> BufReader<TcpStream> {
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"test_tool_with_progress","arguments":{},"_meta":{
+        "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"progressToken":1}}}"#;
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\n\
+         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: test_tool_with_progress\r\nContent-Length: {}\r\n\r\n",
+        call.len()
+    );
+    stream.write_all((head + call).as_bytes()).expect("it is read");
+    BufReader::new(stream)
+}
+
+/// SIGTERM while calls are in work: each is answered, and then the server is gone, long before its grace is over.
+#[cfg(unix)]
+#[test]
+fn a_server_that_is_asked_to_end_finishes_what_it_has_begun() {
+    const CALLS: usize = 20;
+
+    side_by_side(RUNTIMES.map(|(runtime, _)| {
+        move || {
+            let mut listener = Listener::open(runtime, &["--http", "127.0.0.1:0"]);
+            let mut calls = (0..CALLS).map(|_| call_with_progress(&listener.address)).collect::<Vec<_>>();
+            // Each has begun once its first progress has come.
+            for call in &mut calls {
+                let mut line = String::new();
+                while !line.contains("notifications/progress") {
+                    line.clear();
+                    assert_ne!(call.read_line(&mut line).expect("readable"), 0, "progress comes before the end");
+                }
+            }
+            let server = rustix::process::Pid::from_child(&listener.child);
+            rustix::process::kill_process(server, rustix::process::Signal::TERM).expect("it lives");
+            for call in &mut calls {
+                let mut rest = String::new();
+                call.read_to_string(&mut rest).expect("readable");
+                assert!(rest.contains("\"result\""), "{runtime}: {rest}");
+            }
+            let status = listener.child.wait().expect("it ends");
+            assert!(status.success(), "{runtime}: {status}");
+            TcpStream::connect(&listener.address).expect_err("nobody listens");
+        }
+    }));
 }
