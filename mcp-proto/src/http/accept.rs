@@ -88,7 +88,7 @@ fn weight(parameter: &str) -> Option<u16> {
     let (whole, part) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
     let is_digits = part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
     match whole {
-        "0" if is_digits => std::format!("{part:0<3}").parse().ok(),
+        "0" if is_digits => alloc::format!("{part:0<3}").parse().ok(),
         _ => Some(1000),
     }
 }

@@ -43,8 +43,7 @@ use crate::{Limits, ServerConfig};
 /// let body = br#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{
 ///     "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
 /// let message = Message::scan(body, &Limits::default());
-/// let is = endpoint.classify(&head, message).map_err(|refused| refused.status())?;
-/// assert!(matches!(is, Classified::Modern { version: ProtocolVersion::V2026_07_28, .. }));
+/// assert!(matches!(endpoint.classify(&head, message)?, Classified::Modern { version: ProtocolVersion::V2026_07_28, .. }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -242,10 +241,13 @@ impl Endpoint {
     /// A refusal for this reason, written as in the revision that the headers name. For what a driver refuses itself.
     pub fn refusal(&self, headers: &HeaderMap, reason: Reason) -> Refusal {
         let refusal = Refusal::new(reason).retry_after(self.config.limits.retry_after);
-        let only_modern = self.modern.filter(|_| !self.serves_legacy);
-        match self.named(headers) {
-            Ok(Named::Served(version)) => refusal.written_in(version),
-            _ => only_modern.map_or(refusal.clone(), |version| refusal.written_in(version)),
+        let named = match self.named(headers) {
+            Ok(Named::Served(version)) => Some(version),
+            _ => self.modern.filter(|_| !self.serves_legacy),
+        };
+        match named {
+            Some(version) => refusal.written_in(version),
+            None => refusal,
         }
     }
 

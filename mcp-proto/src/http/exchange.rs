@@ -36,7 +36,7 @@ use crate::{Timestamp, Transmit};
 /// let mut config = ServerConfig::new(Implementation::new("echo", "1.0.0"));
 /// config.versions = vec![ProtocolVersion::V2026_07_28];
 /// let now = Timestamp::EPOCH;
-/// let request = Message::scan(br#"{"jsonrpc":"2.0","id":1,"method":"no/such","params":{"_meta":{
+/// let request = Message::scan(br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{
 ///     "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#, &Limits::default());
 ///
 /// let mut exchange = Exchange::new(Era::Modern, &request, &HttpLimits::default(), now);

@@ -209,7 +209,10 @@ fn listed(versions: &[ProtocolVersion]) -> String {
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Refusal {
+pub struct Refusal(Box<Refused>);
+
+#[derive(Clone, Debug)]
+struct Refused {
     reason: Reason,
     /// JSON text.
     id: Option<Box<str>>,
@@ -220,67 +223,77 @@ pub struct Refusal {
 impl Refusal {
     /// For this reason, of a request whose id is not known.
     pub fn new(reason: Reason) -> Self {
-        Self { reason, id: None, unreadable: UnreadableId::Null, retry_after: Duration::from_secs(1) }
+        let (unreadable, retry_after) = (UnreadableId::Null, Duration::from_secs(1));
+        Self(Box::new(Refused { reason, id: None, unreadable, retry_after }))
     }
 
     /// Of this message: its id goes into the error. Notifications have none, and those of answers are our own.
     pub fn of(mut self, message: &Message) -> Self {
-        self.id = echo_of(message);
-        if self.id.is_none() && is_silent(message) {
+        self.0.id = echo_of(message);
+        if self.0.id.is_none() && is_silent(message) {
             // Nobody waits for an answer with an id, not even null.
-            self.unreadable = UnreadableId::Omitted;
+            self.0.unreadable = UnreadableId::Omitted;
         }
         self
     }
 
     /// How an id is written that is not known: as in this revision.
     pub fn written_in(mut self, version: ProtocolVersion) -> Self {
-        self.unreadable = version.rules().unreadable_id;
+        self.0.unreadable = version.rules().unreadable_id;
         self
     }
 
     /// How long the client is asked to wait, where it may try again. 1 s unless set.
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = wait;
+        self.0.retry_after = wait;
         self
     }
 
     /// Why.
     #[must_use]
     pub fn reason(&self) -> &Reason {
-        &self.reason
+        &self.0.reason
     }
 
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.reason.status()
+        self.0.reason.status()
     }
 
     /// The response that says so.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
-        let status = self.reason.status();
+        let status = self.status();
+        let Refused { reason, id, unreadable, retry_after } = *self.0;
         let mut headers = HeaderMap::with_capacity(2);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        match &self.reason {
+        match &reason {
             Reason::Method { allow } => drop(headers.insert(ALLOW, HeaderValue::from_static(allow))),
             // So a client knows that the encoding is the matter, and not the type (RFC 9110, 15.5.16).
             Reason::ContentEncoding { .. } => {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, seconds(self.retry_after));
+                headers.insert(RETRY_AFTER, seconds(retry_after));
             }
             _ => {}
         }
-        let unreadable = (self.unreadable == UnreadableId::Null).then_some("null");
-        let body = refusal(self.id.as_deref().or(unreadable), &self.reason.error());
+        let unreadable = (unreadable == UnreadableId::Null).then_some("null");
+        let body = refusal(id.as_deref().or(unreadable), &reason.error());
         let mut response = Response::new(Bytes::from(body));
         (*response.status_mut(), *response.headers_mut()) = (status, headers);
         response
     }
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.0.reason, self.status())
+    }
+}
+
+impl core::error::Error for Refusal {}
 
 /// Whether nobody waits for an answer to this.
 fn is_silent(message: &Message) -> bool {

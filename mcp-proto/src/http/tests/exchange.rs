@@ -123,8 +123,7 @@ fn pain_15_a_slow_answer_becomes_a_stream_with_signs_of_life() {
 /// Comments do not pile up for a client that does not read; neither does what its connection has to say.
 #[test]
 fn what_is_not_read_does_not_pile_up() {
-    let mut limits = HttpLimits::default();
-    limits.stream_output = 1000;
+    let limits = HttpLimits { stream_output: 1000, ..HttpLimits::default() };
     let body = call("x");
     let mut exchange = Exchange::new(Era::Modern, &message(&body), &limits, NOW);
     let mut now = NOW;

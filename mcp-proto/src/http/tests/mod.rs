@@ -5,6 +5,7 @@ mod ladder;
 mod screening;
 mod statuses;
 
+use std::boxed::Box;
 use std::string::{String, ToString};
 use std::sync::Arc;
 use std::vec::Vec;
@@ -96,21 +97,21 @@ impl Server {
         Self::new(&ProtocolVersion::ALL, Keeping::Nothing)
     }
 
-    fn screen(&self, head: &Parts) -> Result<Screened, Response> {
-        self.endpoint.screen(head).map_err(refused)
+    fn screen(&self, head: &Parts) -> Result<Screened, Box<Response>> {
+        self.endpoint.screen(head).map_err(|refusal| Box::new(refused(refusal)))
     }
 
-    fn classify(&self, head: &Parts, body: &str) -> Result<Classified, Response> {
-        self.endpoint.classify(head, message(body)).map_err(refused)
+    fn classify(&self, head: &Parts, body: &str) -> Result<Classified, Box<Response>> {
+        self.endpoint.classify(head, message(body)).map_err(|refusal| Box::new(refused(refusal)))
     }
 
     /// The whole way of a POST that stands alone.
     fn post(&self, head: &Parts, body: &str) -> Response {
         if let Err(refused) = self.screen(head) {
-            return refused;
+            return *refused;
         }
         let (start, message) = match self.classify(head, body) {
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
             Ok(Classified::Modern { version, message }) => (Start::Assume(version), message),
             Ok(Classified::Legacy(LegacyCall::Sessionless { version, message })) => (Start::Assume(version), message),
             Ok(Classified::Legacy(LegacyCall::Initialize(message))) => (Start::Handshake, message),
@@ -152,8 +153,7 @@ fn serve(connection: &mut Connection, id: InboundId, message: &Message) {
             reject(connection, &ErrorObject::invalid_params("no"));
         }
         (_, "asks") => {
-            let mut input = InputRequired::default();
-            input.state = Some("state".into());
+            let input = InputRequired { state: Some("state".into()), ..InputRequired::default() };
             connection.require_input(NOW, id, &input).unwrap();
         }
         (_, "busy") => reject(connection, &ErrorObject::internal("busy").with_data(json!({ "retryable": true }))),
