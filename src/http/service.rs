@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use mcp_proto::Message;
 use mcp_proto::http::{Classified, Endpoint, Reason, Screened};
+use mcp_proto::{Message, Start};
 
 use super::body::Body;
 use super::caller::Caller;
@@ -98,7 +98,9 @@ impl<R: Spawn> Web<R> {
         };
         let message = self.read(visitor, &caller, body, body_limit).await?;
         match self.endpoint.classify(caller.head(), message).map_err(|refusal| refusal.into_response())? {
-            Classified::Modern { version, message } => Ok(modern::answer(self, version, message, caller).await),
+            Classified::Modern { version, message } => {
+                Ok(modern::answer(self, Start::Assume(version), message, caller).await)
+            }
             Classified::Legacy(call) => Ok(legacy::post(self, call, caller).await),
         }
     }

@@ -30,6 +30,19 @@ impl Definition {
         }
     }
 
+    /// Whether the headers of a call in the modern era say what its arguments say. Asked before interceptors, which may change these.
+    #[cfg(feature = "http")]
+    pub(super) fn check_headers(&self, request: &Inbound) -> Result<(), ErrorObject> {
+        let Some(caller) = request.caller.as_ref().filter(|_| request.meta.era == mcp_proto::Era::Modern) else {
+            return Ok(());
+        };
+        if request.message.method() != "tools/call" {
+            return Ok(());
+        }
+        let tool = request.message.name().and_then(|name| self.tools.find(name));
+        tool.map_or(Ok(()), |tool| tool.check_headers(caller.headers(), &request.message))
+    }
+
     /// How the handler of a request runs.
     pub(super) fn threading(&self, request: &Inbound) -> Threading {
         let message = &request.message;

@@ -39,6 +39,10 @@ impl Service for Serving {
 
     fn handle(&self, shared: &Arc<Shared>, request: Inbound) -> Handling {
         let definition = self.live.definition();
+        #[cfg(feature = "http")]
+        if let Err(mismatch) = definition.check_headers(&request) {
+            return Handling::Now(Err(mismatch));
+        }
         if self.intercepts() {
             return self.intercepted(shared, definition, request);
         }

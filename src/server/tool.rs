@@ -3,7 +3,11 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+#[cfg(feature = "http")]
+use std::sync::OnceLock;
 
+#[cfg(feature = "http")]
+use mcp_proto::http::headers::{ParamHeaders, SchemaFault};
 use mcp_proto::model::{self, ArgumentFaults, CallToolResult, ListToolsResult, Rules, ToolAnnotations, UnknownDialect};
 use mcp_proto::{Body, EncodeError, ErrorObject};
 use schemars::JsonSchema;
@@ -47,6 +51,9 @@ pub struct Tool {
     definition: model::Tool,
     run: Arc<dyn Run>,
     threading: Threading,
+    /// The arguments that calls over HTTP have in headers, too; read from the schema once somebody calls.
+    #[cfg(feature = "http")]
+    mirrored: OnceLock<ParamHeaders>,
 }
 
 impl Tool {
@@ -59,7 +66,13 @@ impl Tool {
         let (input_schema, output_schema) = handler.schemas();
         let mut definition = model::Tool::new(name, input_schema).with_description(description);
         definition.output_schema = output_schema;
-        Self { definition, run: Arc::new(Typed { handler, marker: PhantomData }), threading: Threading::Async }
+        Self {
+            definition,
+            run: Arc::new(Typed { handler, marker: PhantomData }),
+            threading: Threading::Async,
+            #[cfg(feature = "http")]
+            mirrored: OnceLock::new(),
+        }
     }
 
     /// For a handler that blocks (computes long, or waits without `await`): it runs on a thread of its own, off the
@@ -102,6 +115,8 @@ impl Tool {
     #[must_use]
     pub fn input_schema(mut self, schema: Map<String, Value>) -> Self {
         self.definition.input_schema = schema;
+        #[cfg(feature = "http")]
+        drop(self.mirrored.take());
         self
     }
 
@@ -135,6 +150,19 @@ impl Tool {
 
     pub(super) fn threading(&self) -> Threading {
         self.threading
+    }
+
+    /// Whether the headers of a call say what its arguments say, where the schema wants some of these in headers
+    /// (specification 2026-07-28: server/tools, `x-mcp-header`).
+    #[cfg(feature = "http")]
+    pub(super) fn check_headers(
+        &self,
+        headers: &http::HeaderMap,
+        message: &mcp_proto::Message,
+    ) -> Result<(), ErrorObject> {
+        // A schema that breaks the rules of these is a fault of the server's, which is not served then.
+        let mirrored = self.mirrored.get_or_init(|| mirrored(&self.definition).unwrap_or_default());
+        if mirrored.is_empty() { Ok(()) } else { mirrored.check(headers, message.arguments()) }
     }
 
     /// Starts a call whose arguments stand in the context's message.
@@ -392,6 +420,19 @@ fn schema_fault(tool: &model::Tool) -> Option<Fault> {
     (!is_object).then(|| (None, fault()))
 }
 
+/// What of its arguments is to stand in headers.
+#[cfg(feature = "http")]
+fn mirrored(tool: &model::Tool) -> Result<ParamHeaders, SchemaFault> {
+    ParamHeaders::of_schema(&Value::Object(tool.input_schema.clone()))
+}
+
+/// Clients over HTTP leave out a tool whose schema breaks the rules of what stands in headers, so nobody could call it.
+#[cfg(feature = "http")]
+fn header_fault(tool: &model::Tool) -> Option<Fault> {
+    let fault = mirrored(tool).err()?;
+    Some((None, format!("the schema of tool {:?} cannot be mirrored in headers: {fault}", tool.name)))
+}
+
 /// What is wrong with the dialects of its schemas, if anything (specification: basic, JSON Schema Usage).
 fn dialect_faults(tool: &model::Tool) -> impl Iterator<Item = Fault> {
     let fault = |which: &str, error: UnknownDialect| {
@@ -440,7 +481,10 @@ impl Listed for Tool {
             tracing::warn!("{advice}");
         }
         let tool = &self.definition;
-        name_fault(self.key()).into_iter().chain(schema_fault(tool)).chain(dialect_faults(tool)).collect()
+        let faults = name_fault(self.key()).into_iter().chain(schema_fault(tool)).chain(dialect_faults(tool));
+        #[cfg(feature = "http")]
+        let faults = faults.chain(header_fault(tool));
+        faults.collect()
     }
 
     fn page(items: Vec<model::Tool>, next: Option<String>, cache: Option<&Cache>) -> Result<Body, EncodeError> {

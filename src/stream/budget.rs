@@ -207,7 +207,7 @@ pub(crate) enum Busy {
 
 impl Account {
     /// Says what the connection holds now.
-    pub(super) fn set(&self, Load { bytes, busy }: Load) {
+    pub(crate) fn set(&self, Load { bytes, busy }: Load) {
         let used = &self.budget.inner.used;
         self.entry.idle.store(busy == Busy::No, Ordering::Relaxed);
         let before = self.entry.bytes.swap(bytes, Ordering::Relaxed);
@@ -219,7 +219,7 @@ impl Account {
     }
 
     /// Closes connections until the rest fits. Not to be called under a connection's lock.
-    pub(super) fn relieve(&self) {
+    pub(crate) fn relieve(&self) {
         let inner = &self.budget.inner;
         if !self.budget.is_exceeded() {
             return;

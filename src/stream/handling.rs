@@ -114,7 +114,7 @@ impl State {
 }
 
 /// Bytes of memory that an answer holds, roughly.
-pub(super) fn size(reply: &Reply) -> usize {
+pub(crate) fn size(reply: &Reply) -> usize {
     match reply {
         Ok(Answer::Result { body, .. }) => body.size(),
         Ok(Answer::Question(_) | Answer::Grant(_)) => size_of::<Reply>(),
@@ -122,23 +122,20 @@ pub(super) fn size(reply: &Reply) -> usize {
     }
 }
 
-/// Where a handler begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In the driver's own task, for as long as it does not wait.
-    Here,
-    /// In a task of its own.
-    Elsewhere,
+/// What has become of a request that was given to its handler.
+pub(crate) enum Begun {
+    /// Its answer is there.
+    Answered(Reply),
+    /// Its handler is to be polled: wherever what waits for the answer lives.
+    Work(Work),
+    /// The same, on a thread of its own, since it blocks.
+    Blocking(Work),
 }
 
-/// Starts the handler of a request, unless there is no more memory for it. Its answer, if it is there at once.
-pub(super) fn start<R: Spawn>(
-    parts: &Parts<R>,
-    mut request: Inbound,
-    place: Place,
-    cx: &mut Context<'_>,
-) -> Option<Reply> {
-    let Parts { runtime, shared, service, account, .. } = parts;
+/// Gives a request to its handler, unless there is no more memory for it. Nothing of the handler has run yet, but what it does before
+/// its first await in a function that is not async.
+pub(crate) fn begin<R: Spawn>(parts: &Parts<R>, mut request: Inbound) -> Begun {
+    let Parts { shared, service, account, .. } = parts;
     let (message, version) = (&request.message, request.meta.version);
     let operation = Operation::serve(shared, message, version, || service.knows(message));
     request.operation = operation.clone();
@@ -153,21 +150,35 @@ pub(super) fn start<R: Spawn>(
     match handling.unwrap_or_else(|error| Handling::Now(Err(error))) {
         Handling::Now(reply) => {
             operation.replied(shared.now(), &reply);
-            return Some(reply);
+            Begun::Answered(reply)
         }
-        Handling::InPlace(future) => {
-            let mut work = work(future);
+        Handling::InPlace(future) => Begun::Work(work(future)),
+        Handling::Blocking(future) => Begun::Blocking(work(future)),
+    }
+}
+
+/// Where a handler begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the driver's own task, for as long as it does not wait.
+    Here,
+    /// In a task of its own.
+    Elsewhere,
+}
+
+/// Starts the handler of a request that goes on whatever its driver does. Its answer, if it is there at once.
+pub(super) fn start<R: Spawn>(parts: &Parts<R>, request: Inbound, place: Place, cx: &mut Context<'_>) -> Option<Reply> {
+    match begin(parts, request) {
+        Begun::Answered(reply) => return Some(reply),
+        Begun::Work(mut work) => {
             if place == Place::Here
                 && let Poll::Ready(reply) = work.poll_handler(cx)
             {
                 return Some(reply);
             }
-            runtime.spawn(work);
+            parts.runtime.spawn(work);
         }
-        Handling::Blocking(future) => {
-            let work = work(future);
-            runtime.spawn_blocking(Box::new(move || futures_lite::future::block_on(work)));
-        }
+        Begun::Blocking(work) => work.block(&parts.runtime),
     }
     None
 }
@@ -192,6 +203,28 @@ impl Work {
         future: BoxFuture<Reply>,
     ) -> Self {
         Self { id, shared, cancel, operation, future: Some(future), reply: None }
+    }
+
+    /// Runs it on a thread that may block.
+    pub(crate) fn block(self, runtime: &impl Spawn) {
+        runtime.spawn_blocking(Box::new(move || futures_lite::future::block_on(self)));
+    }
+
+    /// Whose request it is.
+    #[cfg(feature = "http")]
+    pub(crate) fn id(&self) -> InboundId {
+        self.id
+    }
+
+    /// Polls the handler once. Its answer is for the caller to hand in; `None` if its request was cancelled and it never asked to be
+    /// told of that: then it ends here, at one of its awaits.
+    pub(crate) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
+        if self.cancel.poll_cancelled(cx).is_ready() && !self.cancel.is_watched() {
+            self.drop_handler();
+            self.operation.end(self.shared.now(), &Outcome::Cancelled);
+            return Poll::Ready(None);
+        }
+        self.poll_handler(cx).map(Some)
     }
 
     /// Polls the handler once, panic contained.
@@ -226,20 +259,17 @@ impl Future for Work {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        // A handler that never asked to be told of a cancellation ends here, at one of its awaits.
-        if this.cancel.poll_cancelled(cx).is_ready() && (this.reply.is_some() || !this.cancel.is_watched()) {
-            this.drop_handler();
-            this.operation.end(this.shared.now(), &Outcome::Cancelled);
-            this.reply = None;
-            drop(this.shared.command(|state, now| state.handler_ended(this.id, now)));
-            return Poll::Ready(());
-        }
         let (reply, waited) = match this.reply.take() {
-            Some(reply) => (reply, true),
-            None => match this.poll_handler(cx) {
+            Some(_) if this.cancel.poll_cancelled(cx).is_ready() => (None, true),
+            Some(reply) => (Some(reply), true),
+            None => match this.poll_reply(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(reply) => (reply, false),
             },
+        };
+        let Some(reply) = reply else {
+            drop(this.shared.command(|state, now| state.handler_ended(this.id, now)));
+            return Poll::Ready(());
         };
         let waker = cx.waker().clone();
         let refused = this.shared.command(|state, now| {
@@ -262,7 +292,8 @@ impl Drop for Work {
         if self.future.is_some() || self.reply.is_some() {
             self.drop_handler();
             let gone = ErrorObject::internal("the handler was dropped before it answered");
-            self.operation.end(self.shared.now(), &Outcome::Rpc(&gone));
+            let outcome = if self.cancel.is_cancelled() { Outcome::Cancelled } else { Outcome::Rpc(&gone) };
+            self.operation.end(self.shared.now(), &outcome);
             drop(self.shared.command(|state, now| state.answer(now, self.id, Err(gone))));
         }
     }

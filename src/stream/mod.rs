@@ -59,17 +59,25 @@ use tracing::instrument::Instrumented;
 
 pub use self::budget::Budget;
 #[cfg(feature = "http")]
-pub(crate) use self::budget::Held;
+pub(crate) use self::budget::{Held, Load};
 pub(crate) use self::call::{Answered, Call, OnProgress, Sent, notify, reserve_id};
-pub(crate) use self::driver::Role;
-use self::driver::{Driver, Parts};
+use self::driver::Driver;
+pub(crate) use self::driver::{Parts, Role};
 pub(crate) use self::handling::{
     Answer, BoxFuture, Handling, Reply, Service, contain, contain_callback, drop_contained, handle_contained,
 };
+#[cfg(feature = "http")]
+pub(crate) use self::handling::{Begun, Work, begin, size};
 pub(crate) use self::link::{Lesson, Link, NotRestarted, Succession};
 pub(crate) use self::listeners::{Key, Sink};
+#[cfg(feature = "http")]
+pub(crate) use self::notifications::Notifications;
 pub(crate) use self::routing::Routers;
 pub use self::routing::{ResponseRouter, Routed};
+#[cfg(feature = "http")]
+pub(crate) use self::screening::screen;
+#[cfg(feature = "http")]
+pub(crate) use self::shared::Turn;
 pub(crate) use self::shared::{Cancel, Facts, Inbound, Shared, State};
 use crate::client::{Client, ClientBuilder, Setup};
 pub use crate::client::{connect_restarting, spawn_restarting};
@@ -390,7 +398,8 @@ pub async fn pair<R: Spawn>(runtime: R, server: Server, client: ClientBuilder) -
     .await
 }
 
-fn share<R: Spawn>(
+/// What a connection's driver and its handles share, with the runtime's clock.
+pub(crate) fn share<R: Spawn>(
     runtime: &R,
     tracer: Tracer,
     connection: impl FnOnce(crate::Timestamp) -> Connection,

@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 8 << 20;
 
 /// The queue of one connection.
 #[derive(Default)]
-pub(super) struct Notifications(Arc<Mutex<Queue>>);
+pub(crate) struct Notifications(Arc<Mutex<Queue>>);
 
 #[derive(Default)]
 struct Queue {
@@ -54,7 +54,7 @@ impl Queue {
 
 impl Notifications {
     /// Queues what these lead to, and starts the one task that handles the queue if it is not at work.
-    pub(super) fn handle(
+    pub(crate) fn handle(
         &self,
         runtime: &impl Spawn,
         shared: &Arc<Shared>,
@@ -96,7 +96,7 @@ impl Notifications {
     }
 
     /// What those hold that are not handled yet.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         lock(&self.0).bytes
     }
 }

@@ -9,7 +9,7 @@ use super::driver::Parts;
 use super::handling::contain_callback;
 
 /// What is left of a message for the connection.
-pub(super) fn screen<R>(parts: &Parts<R>, message: Message) -> Option<Message> {
+pub(crate) fn screen<R>(parts: &Parts<R>, message: Message) -> Option<Message> {
     if parts.service.routers().is_empty() && !parts.service.intercepts() {
         return Some(message);
     }

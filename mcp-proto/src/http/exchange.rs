@@ -159,6 +159,19 @@ impl Exchange {
         Some(output)
     }
 
+    /// All that is left of the response, if that is one piece, so that its length can be told: with JSON it is, right after the head.
+    /// It is over then.
+    pub fn take_rest(&mut self) -> Option<Bytes> {
+        let rest = match (self.output.front(), self.output.len()) {
+            (Some(Output::Data(data)), 2) if self.ended => data.clone(),
+            (Some(Output::End), 1) => Bytes::new(),
+            _ => return None,
+        };
+        self.output.clear();
+        self.buffered = 0;
+        Some(rest)
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout); `None` once it is over.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
@@ -189,6 +202,12 @@ impl Exchange {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.buffered
+    }
+
+    /// Whether its end is known: nothing more is taken from the connection.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
     }
 
     /// Whether its end was taken: there is nothing more to come.
