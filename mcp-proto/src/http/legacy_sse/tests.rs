@@ -96,8 +96,7 @@ fn the_stream_begins_with_the_endpoint_and_has_all_messages() {
 #[test]
 fn a_silent_stream_shows_comments_and_a_full_one_wants_nothing() {
     let (id, path) = (SessionId::from_entropy([1; 16]), MessagePath::new("/m").unwrap());
-    let mut limits = HttpLimits::default();
-    limits.stream_output = 1000;
+    let limits = HttpLimits { stream_output: 1000, ..HttpLimits::default() };
     let mut stream = SseStream::new(EPOCH, &id, &path, &limits);
     read(&mut stream);
     let due = EPOCH + Duration::from_secs(15);

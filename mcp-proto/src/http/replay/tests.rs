@@ -7,9 +7,7 @@ use super::*;
 const EPOCH: Timestamp = Timestamp::EPOCH;
 
 fn store(replay: usize) -> Replay {
-    let mut limits = HttpLimits::default();
-    limits.replay = replay;
-    Replay::new(&limits)
+    Replay::new(&HttpLimits { replay, ..HttpLimits::default() })
 }
 
 fn at(stream: u64, number: u64) -> EventPlace {

@@ -14,9 +14,7 @@ fn id(number: u32) -> SessionId {
 }
 
 fn table(sessions: usize) -> Sessions<u32> {
-    let mut limits = HttpLimits::default();
-    limits.sessions = sessions;
-    Sessions::new(&limits)
+    Sessions::new(&HttpLimits { sessions, ..HttpLimits::default() })
 }
 
 /// Clients that open sessions and are never heard of again, at every step of theirs: after a while nothing of them is left.

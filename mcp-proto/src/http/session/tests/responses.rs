@@ -178,8 +178,7 @@ fn a_message_leaves_by_the_one_stream_that_it_belongs_to() {
     let keys = [host.call(1), host.call(2)];
     let asked = host.asked.clone();
     host.log(asked[1], "about the second");
-    let mut options = CallOptions::default();
-    options.within = Some(asked[0]);
+    let options = CallOptions { within: Some(asked[0]), ..CallOptions::default() };
     host.conn.request(host.now, Body::empty("ping").unwrap(), options).unwrap();
     host.conn.changed(host.now, &Change::Tools);
     host.settle();
