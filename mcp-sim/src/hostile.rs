@@ -46,7 +46,7 @@ impl Line {
         if prng.percent(55) {
             return Self { text: Self::meddling(prng, to, &few), due: Due::Anything };
         }
-        match prng.below(12) {
+        match prng.below(14) {
             0 => Self::broken(&own, format!(r#"{{"jsonrpc":"2.0","id":{own},"method":7,"params":{{}}}}"#)),
             1 => Self::broken(&own, format!(r#"{{"jsonrpc":"2.0","id":{own},"method":"ping","method":"tools/call"}}"#)),
             2 => Self::broken(&own, format!(r#"{{"jsonrpc":"1.0","id":{own},"method":"tools/list"}}"#)),
@@ -73,8 +73,25 @@ impl Line {
             10 => Self::silent(
                 r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x","progress":1}}"#,
             ),
+            11..=12 => Self { text: Self::batch(prng, to), due: Due::Anything },
             _ => Self { text: random_bytes(prng), due: Due::Anything },
         }
+    }
+
+    /// An array of messages. Only 2025-03-26 takes it for that; in all others it is no message.
+    fn batch(prng: &mut Prng, to: Side) -> Vec<u8> {
+        let count = prng.pick(&[0, 1, 3, 3, 60]);
+        let messages = (0..count).map(|_| {
+            let (id, own) = (prng.within(0..=12).to_string(), OWN_IDS + prng.below(1_000_000));
+            match prng.below(8) {
+                0 => b"17".to_vec(),
+                1 => format!(r#"[{{"jsonrpc":"2.0","id":{id},"method":"ping"}}]"#).into_bytes(),
+                2 => format!(r#"{{"jsonrpc":"2.0","id":{own},"method":"ping","params":[]}}"#).into_bytes(),
+                _ => Self::meddling(prng, to, &id),
+            }
+        });
+        let messages: Vec<_> = messages.collect();
+        [&b"["[..], &messages.join(&b','), b"]"].concat()
     }
 
     fn broken(id: &str, text: String) -> Self {

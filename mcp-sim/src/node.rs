@@ -7,7 +7,7 @@ use std::time::Duration;
 use mcp_proto::model::{Progress, SubscriptionFilter};
 use mcp_proto::{
     Body, CallOptions, Change, ClientConfig, Connection, ErrorObject, InboundId, InputRequired, OutboundId,
-    RespondError, ResultKind, Scope, SendError, ServerConfig, Start, Timestamp,
+    ProtocolVersion, RespondError, ResultKind, Scope, SendError, ServerConfig, Start, Timestamp,
 };
 use serde_json::Value;
 
@@ -91,10 +91,12 @@ impl Node {
             if !self.wants_input(stage) && !self.is_over() {
                 break;
             }
-            let piece = stage.links[from].piece(now, &mut stage.prng).to_vec();
+            let mut piece = stage.links[from].piece(now, &mut stage.prng).to_vec();
             if piece.is_empty() {
                 break;
             }
+            piece.truncate(before_batch(&piece));
+            let version = self.conn.version();
             if self.is_over() {
                 stage.links[from].take(piece.len());
                 continue;
@@ -118,7 +120,12 @@ impl Node {
             self.input.push(&piece[..taken], &mut lines);
             stage.links[from].take(taken);
             for line in lines {
-                self.took(stage, &line);
+                let taken =
+                    version == Some(ProtocolVersion::V2025_03_26) && line.len() <= stage.facts[self.id].limits.frame;
+                match batch(&line).filter(|_| taken) {
+                    Some(messages) => messages.iter().for_each(|message| self.took(stage, message)),
+                    None => self.took(stage, &line),
+                }
             }
             self.pump(stage);
         }
@@ -291,6 +298,19 @@ impl Node {
             }
         }
     }
+}
+
+/// How much of what has arrived goes in at once: what may be a batch comes by itself, since it depends on what came before it whether
+/// it is one.
+fn before_batch(piece: &[u8]) -> usize {
+    piece.windows(2).position(|pair| pair == b"\n[").map_or(piece.len(), |at| at + 1)
+}
+
+/// The messages of a batch, each as a line.
+fn batch(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let messages: Vec<Value> = serde_json::from_slice(line).ok()?;
+    let lines = messages.iter().map(|message| message.to_string().into_bytes());
+    (!messages.is_empty()).then(|| lines.collect())
 }
 
 impl Hand<'_> {

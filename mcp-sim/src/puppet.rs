@@ -16,6 +16,8 @@ pub(crate) struct Puppet {
     side: Side,
     style: Style,
     modern: bool,
+    /// The revision that a client of the legacy era begins with.
+    version: &'static str,
     opens: Opens,
     next_id: u64,
     input: oracle::Lines,
@@ -37,7 +39,8 @@ impl Puppet {
     pub(crate) fn new(id: usize, side: Side, prng: &mut Prng) -> Self {
         let opens = prng.pick(&[Opens::Properly, Opens::Eagerly, Opens::Eagerly, Opens::Not]);
         let (style, modern) = (Style::draw(prng), prng.percent(40));
-        Self { id, side, style, modern, opens, next_id: 1, input: oracle::Lines::default() }
+        let version = prng.pick(&["2025-06-18", "2025-03-26"]);
+        Self { id, side, style, modern, version, opens, next_id: 1, input: oracle::Lines::default() }
     }
 
     pub(crate) fn begin(&mut self, stage: &mut Stage) {
@@ -45,7 +48,7 @@ impl Puppet {
             return;
         }
         let params = json!({
-            "protocolVersion": "2025-06-18",
+            "protocolVersion": self.version,
             "capabilities": { "elicitation": {}, "roots": {} },
             "clientInfo": { "name": "puppet", "version": "1" },
         });
