@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::report::Failure;
 
-/// No program of ours takes this long; one that does hangs.
+/// No program of ours takes this long; one that does hangs. [`Run::within`] is for those that have less.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
 
 const NODE: &str = "install Node.js 20 or later with npm (Debian: nodejs and npm; https://nodejs.org)";
@@ -35,6 +35,7 @@ pub(crate) struct Run {
     program: String,
     stdin: Option<String>,
     note: fn(&str) -> bool,
+    limit: Duration,
 }
 
 /// What a finished program said, and how it ended.
@@ -58,7 +59,14 @@ impl Run {
 
     pub(crate) fn program(program: &str) -> Self {
         let line = program.to_owned();
-        Self { command: Command::new(program), program: program.into(), line, stdin: None, note: |_| false }
+        Self {
+            command: Command::new(program),
+            program: program.into(),
+            line,
+            stdin: None,
+            note: |_| false,
+            limit: LIMIT,
+        }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -86,6 +94,12 @@ impl Run {
     /// Which lines to show while the program runs.
     pub(crate) fn show(mut self, note: fn(&str) -> bool) -> Self {
         self.note = note;
+        self
+    }
+
+    /// How long it may take.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -121,7 +135,7 @@ impl Run {
         }
 
         let (mut output, mut stdout) = (String::new(), String::new());
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + self.limit;
         let timely = loop {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok((from_stdout, line)) => {
@@ -143,7 +157,7 @@ impl Run {
         }
         let status = child.wait().map_err(|error| format!("{}: {error}", self.line))?;
         let fault = match (timely, status.success()) {
-            (false, _) => Some(format!("`{}` was still running after {} s", self.line, LIMIT.as_secs())),
+            (false, _) => Some(format!("`{}` was still running after {} s", self.line, self.limit.as_secs())),
             (true, false) => Some(format!("`{}` ended with {status}", self.line)),
             (true, true) => None,
         };
@@ -152,7 +166,7 @@ impl Run {
 }
 
 /// Sends a stream on by lines, from a thread of its own.
-fn forward(stream: impl Read + Send + 'static, from_stdout: bool, lines: Sender<(bool, String)>) {
+pub(crate) fn forward(stream: impl Read + Send + 'static, from_stdout: bool, lines: Sender<(bool, String)>) {
     thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
@@ -163,7 +177,8 @@ fn forward(stream: impl Read + Send + 'static, from_stdout: bool, lines: Sender<
     });
 }
 
-fn missing(program: &str, error: &io::Error) -> Failure {
+/// What to say of a program that does not start.
+pub(crate) fn missing(program: &str, error: &io::Error) -> Failure {
     let hint = HINTS.iter().find(|(name, _)| *name == program).map_or("is it installed and on the PATH?", |row| row.1);
     match error.kind() {
         io::ErrorKind::NotFound => format!("there is no `{program}`: {hint}").into(),

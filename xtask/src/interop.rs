@@ -58,7 +58,7 @@ impl Peers {
             return Err("the workspace has no package mcp-interop".into());
         }
         let python = python(&workspace.target.join("interop-venv"))?;
-        node(&workspace.target.join("interop-npm.txt"))?;
+        npm(NODE, &workspace.target.join("interop-npm.txt"))?;
         let rmcp = rmcp(&workspace.target.join("interop-rust"))?;
         Ok(Self { python, rmcp })
     }
@@ -84,21 +84,19 @@ fn python(venv: &Path) -> Result<PathBuf, Failure> {
     Ok(python)
 }
 
-/// The packages of the TypeScript peers, beside them: that is where they look.
-fn node(stamp: &Path) -> Result<(), Failure> {
+/// The npm packages of a folder, in it: that is where its scripts look.
+pub(crate) fn npm(folder: &str, stamp: &Path) -> Result<(), Failure> {
     let version = Run::new("node --version").stdout()?;
     let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
     if major.is_none_or(|major: u32| major < OLDEST_NODE) {
-        return Err(
-            format!("the TypeScript SDK needs Node {OLDEST_NODE} or later, and this is {}", version.trim()).into()
-        );
+        return Err(format!("{folder} needs Node {OLDEST_NODE} or later, and this is {}", version.trim()).into());
     }
-    if !Path::new(NODE).join("node_modules").is_dir() {
+    if !Path::new(folder).join("node_modules").is_dir() {
         // Somebody cleaned up, so the stamp is not true.
         let _ = fs::remove_file(stamp);
     }
-    installed(stamp, &format!("{NODE}/package-lock.json"), &version, || {
-        Run::new("npm ci --ignore-scripts --no-audit --no-fund --prefix").arg(NODE).stdout()
+    installed(stamp, &format!("{folder}/package-lock.json"), &version, || {
+        Run::new("npm ci --ignore-scripts --no-audit --no-fund --prefix").arg(folder).stdout()
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod command;
 mod compile;
+mod conformance;
 mod dependencies;
 mod fuzz;
 mod interop;
@@ -31,6 +32,7 @@ Commands:
   test             all that must hold on every commit; prints a table and, as its last line, the tally
   test STEP...     only these of its steps
   adapters         only the tests of the adapters, on their three runtimes, and how long they take
+  conformance      only the step conformance: our server over HTTP before the official conformance suite, on each runtime
   interop          only the step interop: our client and server against the official SDKs for Python, TypeScript and Rust
   interop-pairs    those SDKs among themselves, by the same steps: what fails here is not our fault
   fuzz [--seconds N] [TARGET...]
@@ -44,7 +46,7 @@ It needs Rust with rustup, Python 3 with venv, and Node with npm. It installs th
 ";
 
 /// Every step of `cargo xtask test`, in order: cheap and telling first.
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     Step { name: "fmt", run: compile::fmt },
     Step { name: "layout", run: layout::step },
     Step { name: "manifest", run: manifest::step },
@@ -60,6 +62,7 @@ const STEPS: [Step; 16] = [
     Step { name: "purity", run: purity::step },
     Step { name: "cross-windows", run: compile::cross_windows },
     Step { name: "cross-macos", run: compile::cross_macos },
+    Step { name: "conformance", run: conformance::step },
     Step { name: "interop", run: interop::step },
 ];
 
@@ -117,7 +120,7 @@ fn select(arguments: &[String]) -> Result<Task, String> {
         [command, arguments @ ..] if command == "fuzz" => return fuzz::Plan::read(arguments).map(Task::Fuzz),
         [command] if command == "test" => (&[], true),
         [command, names @ ..] if command == "test" => (names, false),
-        [command] if command == "interop" => (arguments, false),
+        [command] if command == "conformance" || command == "interop" => (arguments, false),
         [] => return Err(String::new()),
         [command, ..] => return Err(format!("no such command: {command}\n\n")),
     };
@@ -143,6 +146,7 @@ mod tests {
     fn command_lines() {
         assert_eq!(names("test").map(|all| all.len()), Ok(STEPS.len()));
         assert_eq!(names("test docs fmt"), Ok(vec!["fmt", "docs"]));
+        assert_eq!(names("conformance"), Ok(vec!["conformance"]));
         assert_eq!(names("interop"), Ok(vec!["interop"]));
         assert_eq!(names("interop-pairs"), Ok(vec!["interop-pairs"]));
         assert_eq!(names("adapters"), Ok(vec!["adapters"]));
