@@ -134,7 +134,7 @@ function textOf({ content }) {
 }
 
 /** Takes the steps. `peer` is what differs between the generations. */
-export async function take(client, peer, { revision, modern, steps }) {
+export async function take(client, peer, { revision, modern, http, steps }) {
     const call = async (name, given = {}, options, more = {}) => {
         const result = await peer.callTool({ name, arguments: given, ...more }, options);
         check(!result.isError, `${name} failed: ${JSON.stringify(result.content)}`);
@@ -393,6 +393,8 @@ export async function take(client, peer, { revision, modern, steps }) {
                 const second = await client.listen({ resourceSubscriptions: [blob] });
                 for (const uri of ['memo://leaf/1', blob, text]) await told('touch', { uri });
                 await until(() => heard.updates.length >= 2);
+                // Each has a stream of its own over HTTP, so they come in any order.
+                heard.updates.sort();
                 same('updates', uris(), [blob, text]);
                 const [[, toSecond], [, toFirst]] = heard.updates;
                 check(toFirst !== undefined && toSecond !== undefined && toFirst !== toSecond, 'not told apart');
@@ -430,7 +432,9 @@ export async function take(client, peer, { revision, modern, steps }) {
             check(prompts.some(one => one.name === 'grown'), 'no new prompt');
         },
         async clean() {
-            same('faults', heard.faults, []);
+            // Over HTTP each request has an answer, also one that the client has given up; the SDK holds that for a fault.
+            const cancelled = fault => http && fault.includes('unknown message ID') && fault.includes('"code":-32800');
+            same('faults', heard.faults.filter(fault => !cancelled(fault)), []);
         },
         async resume() {
             const uri = 'memo://text';

@@ -1,4 +1,4 @@
-//! The fixture of `../README.md` and the steps through it, by the official Rust SDK: `interop-rmcp server` and
+//! The fixture of `../README.md` and the steps through it, by the official Rust SDK: `interop-rmcp server [--http]` and
 //! `interop-rmcp client --revision REVISION --how pinned|default|auto --steps NAME,NAME... COMMAND ARGS... | --http URL`.
 //!
 //! The SDK's types are filled from JSON, because most of them cannot be built field by field from outside. All runs on one
@@ -28,7 +28,8 @@ async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((role, rest)) if role == "client" => client::run(rest).await,
-        Some((role, [])) if role == "server" => server::run().await,
-        _ => anyhow::bail!("server | client --revision REVISION --how HOW --steps NAMES COMMAND ..."),
+        Some((role, [])) if role == "server" => server::over_stdio().await,
+        Some((role, [http])) if role == "server" && http == "--http" => server::over_http().await,
+        _ => anyhow::bail!("server [--http] | client --revision REVISION --how HOW --steps NAMES COMMAND ..."),
     }
 }

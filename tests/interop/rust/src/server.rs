@@ -1,4 +1,4 @@
-//! The fixture, served over stdio: all revisions.
+//! The fixture, served over stdio or HTTP: all revisions.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,9 +8,13 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rmcp::model::*;
 use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::transport::StreamableHttpService;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::{ErrorData, Peer, RoleServer, ServerHandler, ServiceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, broadcast};
 
 use crate::{bytes, model};
@@ -57,7 +61,7 @@ enum Event {
     Touched(String),
 }
 
-/// One process serves one connection, so the server's state is the connection's too.
+/// One process serves one client, so the server's state is the connection's too.
 struct Fixture {
     slow_was_cancelled: AtomicBool,
     grown: AtomicBool,
@@ -69,8 +73,8 @@ struct Fixture {
     ears: Mutex<VecDeque<broadcast::Receiver<Event>>>,
 }
 
-pub async fn run() -> anyhow::Result<()> {
-    let fixture = Fixture {
+fn fixture() -> Arc<Fixture> {
+    Arc::new(Fixture {
         slow_was_cancelled: AtomicBool::new(false),
         grown: AtomicBool::new(false),
         released: Notify::new(),
@@ -78,10 +82,37 @@ pub async fn run() -> anyhow::Result<()> {
         subscribed: Mutex::default(),
         events: broadcast::channel(64).0,
         ears: Mutex::default(),
-    };
-    let running = Arc::new(fixture).serve(rmcp::transport::stdio()).await?;
+    })
+}
+
+pub async fn over_stdio() -> anyhow::Result<()> {
+    let running = fixture().serve(rmcp::transport::stdio()).await?;
     running.waiting().await?;
     Ok(())
+}
+
+/// Listens on a port of its own, prints its URL, and ends when the input does.
+pub async fn over_http() -> anyhow::Result<()> {
+    let fixture = fixture();
+    let sessions = Arc::<LocalSessionManager>::default();
+    let service = StreamableHttpService::new(move || Ok(Arc::clone(&fixture)), sessions, Default::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("http://{}/mcp", listener.local_addr()?);
+    let serving = async {
+        loop {
+            let (socket, _) = listener.accept().await?;
+            let service = hyper_util::service::TowerToHyperService::new(service.clone());
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(hyper_util::rt::TokioIo::new(socket), service);
+            // How a connection ends is between the two.
+            tokio::spawn(async { connection.await.ok() });
+        }
+    };
+    let mut rest = Vec::new();
+    tokio::select! {
+        ended = serving => ended,
+        read = async { tokio::io::stdin().read_to_end(&mut rest).await } => Ok(read.map(drop)?),
+    }
 }
 
 /// Why a handler that asks cannot go on.
