@@ -7,8 +7,17 @@ use crate::report::{Failure, Outcome, Report};
 use crate::toolchain;
 
 /// The targets, in the order in which they run, each with the longest input that is tried, in bytes.
-const TARGETS: [(&str, u32); 6] =
-    [("line", 2000), ("message", 2000), ("uri_template", 500), ("bytes", 4000), ("ops", 600), ("pair", 600)];
+const TARGETS: [(&str, u32); 9] = [
+    ("line", 2000),
+    ("message", 2000),
+    ("uri_template", 500),
+    ("bytes", 4000),
+    ("ops", 600),
+    ("pair", 600),
+    ("sse", 1000),
+    ("headers", 1000),
+    ("security", 400),
+];
 
 /// How long each target runs unless told otherwise, and at most, in seconds.
 const SECONDS: u32 = 60;

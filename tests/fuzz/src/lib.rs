@@ -8,21 +8,27 @@
 
 mod bytes;
 mod choices;
+mod headers;
 mod line;
 mod message;
 mod ops;
 mod pair;
 mod peer;
 pub mod replay;
+mod security;
 mod setup;
 mod side;
+mod sse;
 mod uri_template;
 
 pub use bytes::bytes;
+pub use headers::headers;
 pub use line::line;
 pub use message::message;
 pub use ops::ops;
 pub use pair::pair;
+pub use security::security;
+pub use sse::sse;
 pub use uri_template::uri_template;
 
 /// A target: its name, and what it does.
@@ -35,11 +41,14 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "line", run: line },
     Target { name: "message", run: message },
     Target { name: "bytes", run: bytes },
     Target { name: "ops", run: ops },
     Target { name: "pair", run: pair },
     Target { name: "uri_template", run: uri_template },
+    Target { name: "sse", run: sse },
+    Target { name: "headers", run: headers },
+    Target { name: "security", run: security },
 ];
