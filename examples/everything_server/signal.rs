@@ -31,7 +31,14 @@ fn signals() -> io::Result<impl Future<Output = ()> + Send> {
 
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
-        let (term, interrupt) = (async { drop(term.recv().await) }, async { drop(interrupt.recv().await) });
+        let (term, interrupt) = (
+            async {
+                let _ = term.recv().await;
+            },
+            async {
+                let _ = interrupt.recv().await;
+            },
+        );
         futures_lite::future::or(term, interrupt).await;
     })
 }

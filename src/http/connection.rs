@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn requests_in_a_row_are_answered_in_that_order() {
-        let mut client = self::client();
+        let mut client = client();
         client.send(
             b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n",
         );
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_any_size_arrives_whole() {
-        let mut client = self::client();
+        let mut client = client();
         client.send(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let (heard, ended) = client.hear();
         assert!(heard.contains("content-length: 1048576") && ended);
@@ -260,7 +260,7 @@ mod tests {
     /// The time that a request takes is its own.
     #[test]
     fn whoever_waits_for_an_answer_may_be_silent() {
-        let mut client = self::client();
+        let mut client = client();
         client.get("/wait");
         client.runtime.pass(SILENCE * 10);
         assert!(!client.is_over());
@@ -296,7 +296,7 @@ mod tests {
             b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\r\n\r\n",
             b"\0\xFF\r\n\r\n",
         ] {
-            let mut client = self::client();
+            let mut client = client();
             client.send(head);
             let (heard, ended) = client.hear();
             assert!(heard.starts_with("HTTP/1.1 400 ") && ended, "{:?}: {heard}", String::from_utf8_lossy(head));
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_read_is_disconnected() {
-        let mut client = self::client();
+        let mut client = client();
         client.get("/large");
         assert_eq!(client.guest.working(), 1);
         client.runtime.pass(Duration::from_secs(59));
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn work_ends_with_the_connection() {
         for path in ["/wait", "/stream"] {
-            let mut client = self::client();
+            let mut client = client();
             client.get(path);
             assert_eq!(client.guest.working(), 1);
             drop(client.end);
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn at_the_end_idle_connections_close_at_once() {
         for requests in [0, 1] {
-            let mut client = self::client();
+            let mut client = client();
             for _ in 0..requests {
                 client.get("/a");
                 client.hear();
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn at_the_end_what_is_in_work_is_finished_and_what_has_come_is_answered() {
-        let mut client = self::client();
+        let mut client = client();
         client.get("/large");
         // Sent before it was told to leave, read after.
         block_on(client.end.write_all(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")).unwrap();
@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_is_not_finished_in_time_is_cut_and_counted() {
-        let mut client = self::client();
+        let mut client = client();
         client.get("/wait");
         client.guest.see_out(SILENCE);
         client.runtime.pass(SILENCE / 2);

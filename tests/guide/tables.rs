@@ -104,6 +104,7 @@ fn rules() {
             result_type,
             tasks,
             batches,
+            primed_streams,
             resource_not_found,
             reserved_errors,
         } = *version.rules();
@@ -134,6 +135,10 @@ fn rules() {
             ("`resultType`; of the six cacheable results, `ttlMs` and `cacheScope`", mark(result_type).to_owned()),
             ("tasks", tasks.to_owned()),
             ("batches", mark(batches).to_owned()),
+            (
+                "over HTTP, streams that a client can come back to from their first event",
+                mark(primed_streams).to_owned(),
+            ),
             ("a resource that is not there", minus(resource_not_found)),
             ("error codes that are reserved", reserved_errors.map_or("–".to_owned(), reserved)),
         ]

@@ -1,6 +1,7 @@
 //! Requests that the transport has lost, and sessions that the server does not know any more: what a driver knows where each request is
 //! an exchange of its own, as over HTTP.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use core::fmt;
@@ -30,7 +31,7 @@ pub enum Lost {
         /// The status.
         status: u16,
         /// The error of JSON-RPC in the body, if there was one.
-        error: Option<ErrorObject>,
+        error: Option<Box<ErrorObject>>,
         /// For a person: what else there was to see.
         detail: String,
     },
@@ -91,8 +92,8 @@ impl Connection {
         self.output.take_back(id);
         let is_ours = self.calls.purpose(id).is_some_and(|purpose| purpose != Purpose::Application);
         let error = match lost {
-            Lost::Refused { error: Some(error), .. } if !is_ours => RequestError::Rpc(error),
-            Lost::Refused { error: Some(ref error), .. } if lost.tells_era() => RequestError::Rpc(error.clone()),
+            Lost::Refused { error: Some(error), .. } if !is_ours => RequestError::Rpc(*error),
+            Lost::Refused { error: Some(ref error), .. } if lost.tells_era() => RequestError::Rpc((**error).clone()),
             lost if is_ours && !lost.tells_era() => {
                 self.lose_handshake(id, lost);
                 return self.settle();

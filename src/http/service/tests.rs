@@ -328,7 +328,7 @@ fn at_the_end_answers_say_that_the_connection_closes() {
     assert!(!site.ask(discover("")).1.contains("connection: close"));
     site.web.open.close(site.web.runtime.now(), Duration::from_secs(10));
     assert!(site.ask(discover("")).1.contains("connection: close"));
-    block_on(std::future::poll_fn(|cx| site.web.open.poll_closed(cx)));
+    block_on(poll_fn(|cx| site.web.open.poll_closed(cx)));
 }
 
 /// A browser asks first whether a page may ask; only pages that are let in may, and only with this option.

@@ -1,6 +1,7 @@
 //! What a transport has lost where each request is an exchange of its own: calls, handshakes, and whole sessions
 //! (specification: basic/transports, Streamable HTTP).
 
+use std::boxed::Box;
 use std::collections::BTreeSet;
 use std::string::{String, ToString};
 use std::time::Duration;
@@ -25,7 +26,7 @@ fn dual() -> ClientConfig {
 
 fn refused(status: u16, code: Option<i64>) -> Lost {
     let error = code.map(|code| ErrorObject::new(ErrorCode(code), "no"));
-    Lost::Refused { status, error, detail: String::new() }
+    Lost::Refused { status, error: error.map(Box::new), detail: String::new() }
 }
 
 fn broken() -> Lost {
@@ -171,7 +172,7 @@ fn the_answer_to_the_probe_tells_the_era() {
     let (id, _) = client.sent_call();
     let data = json!({"supported": ["2026-07-28"], "requested": "x"});
     let error = ErrorObject::new(ErrorCode::UNSUPPORTED_PROTOCOL_VERSION, "no").with_data(data);
-    client.lose(id, &Lost::Refused { status: 400, error: Some(error), detail: String::new() });
+    client.lose(id, &Lost::Refused { status: 400, error: Some(Box::new(error)), detail: String::new() });
     assert_eq!(client.methods(), ["server/discover"], "once more, in a revision that it lists");
 }
 

@@ -56,8 +56,8 @@ impl Answer {
     #[track_caller]
     pub(crate) fn message(&self) -> Value {
         if self.header("content-type") == Some("text/event-stream") {
-            let data = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
-            let last = data.filter(|data| !data.trim().is_empty()).next_back();
+            let mut data = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
+            let last = data.rfind(|data| !data.trim().is_empty());
             return serde_json::from_str(last.unwrap_or_else(|| panic!("no event: {self:?}"))).expect("JSON");
         }
         self.json()
