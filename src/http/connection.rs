@@ -196,7 +196,7 @@ mod tests {
     }
 
     /// A client of a service that knows some paths.
-    fn client() -> Client {
+    fn connected() -> Client {
         let (runtime, options) = (Paused::new(), HttpOptions::default());
         let http = settings(&runtime, &options);
         Client::connect(&runtime, |accepted| {
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn requests_in_a_row_are_answered_in_that_order() {
-        let mut client = client();
+        let mut client = connected();
         client.send(
             b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n",
         );
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_any_size_arrives_whole() {
-        let mut client = client();
+        let mut client = connected();
         client.send(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let (heard, ended) = client.hear();
         assert!(heard.contains("content-length: 1048576") && ended);
@@ -231,13 +231,13 @@ mod tests {
     /// Slow loris: whoever says nothing, or a byte now and then, is disconnected, and an idle connection is as well.
     #[test]
     fn nobody_may_take_long_to_say_what_it_wants() {
-        let mut silent = client();
+        let mut silent = connected();
         silent.runtime.pass(SILENCE - Duration::from_secs(1));
         assert!(!silent.is_over());
         silent.runtime.pass(Duration::from_secs(1));
         assert!(silent.is_over() && silent.hear().1);
 
-        let mut slow = client();
+        let mut slow = connected();
         slow.send(b"GET / HTTP/1.1\r\nX: ");
         for second in 0..60 {
             assert!(!slow.is_over(), "{second}");
@@ -246,7 +246,7 @@ mod tests {
         }
         assert!(slow.is_over() && slow.hear().1);
 
-        let mut idle = client();
+        let mut idle = connected();
         idle.runtime.pass(SILENCE / 2);
         idle.get("/a");
         assert!(!idle.hear().1);
@@ -260,7 +260,7 @@ mod tests {
     /// The time that a request takes is its own.
     #[test]
     fn whoever_waits_for_an_answer_may_be_silent() {
-        let mut client = client();
+        let mut client = connected();
         client.get("/wait");
         client.runtime.pass(SILENCE * 10);
         assert!(!client.is_over());
@@ -269,13 +269,13 @@ mod tests {
 
     #[test]
     fn heads_are_bounded_in_size_and_in_number_of_headers() {
-        let mut many = client();
+        let mut many = connected();
         let headers = (0..101).map(|n| format!("X-{n}: y\r\n")).collect::<String>();
         many.send(format!("GET / HTTP/1.1\r\n{headers}\r\n").as_bytes());
         let (heard, ended) = many.hear();
         assert!(heard.starts_with("HTTP/1.1 431 ") && ended, "{heard}");
 
-        let mut large = client();
+        let mut large = connected();
         large.send(b"GET / HTTP/1.1\r\nX: ");
         for _ in 0..5 {
             // It may be gone already.
@@ -296,7 +296,7 @@ mod tests {
             b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\r\n\r\n",
             b"\0\xFF\r\n\r\n",
         ] {
-            let mut client = client();
+            let mut client = connected();
             client.send(head);
             let (heard, ended) = client.hear();
             assert!(heard.starts_with("HTTP/1.1 400 ") && ended, "{:?}: {heard}", String::from_utf8_lossy(head));
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_read_is_disconnected() {
-        let mut client = client();
+        let mut client = connected();
         client.get("/large");
         assert_eq!(client.guest.working(), 1);
         client.runtime.pass(Duration::from_secs(59));
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn work_ends_with_the_connection() {
         for path in ["/wait", "/stream"] {
-            let mut client = client();
+            let mut client = connected();
             client.get(path);
             assert_eq!(client.guest.working(), 1);
             drop(client.end);
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn at_the_end_idle_connections_close_at_once() {
         for requests in [0, 1] {
-            let mut client = client();
+            let mut client = connected();
             for _ in 0..requests {
                 client.get("/a");
                 client.hear();
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn at_the_end_what_is_in_work_is_finished_and_what_has_come_is_answered() {
-        let mut client = client();
+        let mut client = connected();
         client.get("/large");
         // Sent before it was told to leave, read after.
         block_on(client.end.write_all(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")).unwrap();
@@ -356,7 +356,7 @@ mod tests {
         assert!(heard.len() > LARGE && ended && client.is_over());
         assert_eq!(client.guest.cut(), 0);
 
-        let mut client = self::client();
+        let mut client = connected();
         block_on(client.end.write_all(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")).unwrap();
         client.guest.see_out(SILENCE);
         client.runtime.settle();
@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_is_not_finished_in_time_is_cut_and_counted() {
-        let mut client = client();
+        let mut client = connected();
         client.get("/wait");
         client.guest.see_out(SILENCE);
         client.runtime.pass(SILENCE / 2);

@@ -11,7 +11,7 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use mcp_proto::http::security::Security;
-use mcp_proto::http::{Endpoint, EndpointConfig};
+use mcp_proto::http::{Endpoint, EndpointConfig, Keeping};
 
 use super::connection::{self, Visitor, settings};
 use super::options::{Allowed, HttpOptions};
@@ -59,7 +59,7 @@ pub async fn listen<R: Spawn, L: Listener>(
     options: HttpOptions,
 ) -> Result<Listening> {
     let mut config = EndpointConfig::new(security(&address, &options)?).serving(&server.config());
-    (config.limits, config.sessions) = (options.limits.clone(), options.sessions);
+    (config.limits, config.sessions) = (options.limits.clone(), Keeping::Nothing);
     check_path(&options.path)?;
     let lease = server.enter().await?;
     let (http, connections) = (settings(&runtime, &options), options.connections);

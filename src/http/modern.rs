@@ -50,8 +50,6 @@ struct Serving<R: Spawn> {
     parts: Parts<R>,
     caller: Arc<Caller>,
     era: Era,
-    /// What came, until it is fed.
-    message: Option<Message>,
     exchange: Exchange,
     /// The handlers at work, but for those that block.
     works: Vec<Work>,
@@ -78,12 +76,17 @@ impl<R: Spawn> Serving<R> {
         });
         let exchange = Exchange::new(era, &message, &endpoint.config().limits, shared.now())
             .preferring(Preference::of(caller.headers()));
-        let places = (server.tell(&shared), open.enter(&shared));
+        let place = server.tell(&shared);
         let account = server.shared_budget().open(&shared);
         let runtime = runtime.clone();
         let parts = Parts { runtime, shared, service, limits, account, hangup: None, role: Role::Server };
+        if let Some(message) = screen(&parts, message) {
+            let now = parts.runtime.now();
+            parts.shared.with(|state| state.connection.handle_message(now, EXCHANGE, message));
+        }
+        // After that: it may be told to end at once, which finishes what has come.
+        let entry = open.enter(&parts.shared);
         Self {
-            message: screen(&parts, message),
             parts,
             caller,
             era,
@@ -92,7 +95,7 @@ impl<R: Spawn> Serving<R> {
             replies: VecDeque::new(),
             notifications: Notifications::default(),
             sleep: None,
-            _places: places,
+            _places: (place, entry),
         }
     }
 
@@ -135,11 +138,8 @@ impl<R: Spawn> Serving<R> {
     fn carry(&mut self) -> (Turn, Option<Timestamp>) {
         let mut turn = Turn::default();
         let now = self.parts.runtime.now();
-        let Self { parts, message, exchange, replies, .. } = self;
+        let Self { parts, exchange, replies, .. } = self;
         let deadline = parts.shared.with(|state| {
-            if let Some(message) = message.take() {
-                state.connection.handle_message(now, EXCHANGE, message);
-            }
             while !state.connection.is_output_full()
                 && let Some((id, reply)) = replies.pop_front()
             {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_proto::http::{HttpLimits, Keeping};
+use mcp_proto::http::HttpLimits;
 
 use super::caller::Caller;
 use super::denied::Denied;
@@ -27,7 +27,6 @@ pub struct HttpOptions {
     pub(super) path: String,
     pub(super) allowed: Vec<Allowed>,
     pub(super) limits: HttpLimits,
-    pub(super) sessions: Keeping,
     pub(super) cors: Cors,
     pub(super) health: Health,
     pub(super) authenticate: Option<Authenticate>,
@@ -122,13 +121,6 @@ impl HttpOptions {
         self
     }
 
-    /// Whether clients of the revisions until 2025-11-25 have sessions. They do by default.
-    #[must_use]
-    pub fn sessions(mut self, sessions: Keeping) -> Self {
-        self.sessions = sessions;
-        self
-    }
-
     /// Answers `GET /livez` as long as the process runs, and `GET /readyz` as long as it takes new work: not once it is shutting down, and not
     /// while its connections hold too much in memory. Both cost nothing, are outside of any session, and ask nobody who they are.
     #[must_use]
@@ -214,7 +206,6 @@ impl Default for HttpOptions {
             path: "/mcp".to_owned(),
             allowed: Vec::new(),
             limits: HttpLimits::default(),
-            sessions: Keeping::default(),
             cors: Cors::Off,
             health: Health::Hidden,
             authenticate: None,

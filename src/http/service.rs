@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use mcp_proto::http::{Classified, Endpoint, Reason, Screened};
+use mcp_proto::http::{Classified, Endpoint, LegacyCall, Reason, Screened};
 use mcp_proto::{Message, Start};
 
 use super::body::Body;
@@ -20,7 +20,7 @@ use super::count::Count;
 use super::open::Open;
 use super::options::{Cors, Health, HttpOptions};
 use super::reading::{Unreadable, read};
-use super::{cors, legacy, modern};
+use super::{cors, modern};
 use crate::runtime::Spawn;
 use crate::server::Server;
 use crate::stream::{contain, drop_contained};
@@ -93,16 +93,18 @@ impl<R: Spawn> Web<R> {
         let caller = self.authenticate(Caller::new(visitor.address, head)).await?;
         let body_limit = match screened {
             Screened::Post { body_limit } => body_limit,
-            Screened::Get(get) => return Ok(legacy::get(self, get, caller).await),
-            Screened::Delete(session) => return Ok(legacy::delete(self, session, caller).await),
+            // No sessions are kept.
+            _ => return Err(self.refuse(caller.head(), Reason::SessionUnknown)),
         };
         let message = self.read(visitor, &caller, body, body_limit).await?;
-        match self.endpoint.classify(caller.head(), message).map_err(|refusal| refusal.into_response())? {
-            Classified::Modern { version, message } => {
-                Ok(modern::answer(self, Start::Assume(version), message, caller).await)
-            }
-            Classified::Legacy(call) => Ok(legacy::post(self, call, caller).await),
-        }
+        let (start, message) =
+            match self.endpoint.classify(caller.head(), message).map_err(|refusal| refusal.into_response())? {
+                Classified::Modern { version, message } => (Start::Assume(version), message),
+                Classified::Legacy(LegacyCall::Sessionless { version, message }) => (Start::Assume(version), message),
+                Classified::Legacy(LegacyCall::Initialize(message)) => (Start::Handshake, message),
+                Classified::Legacy(_) => return Err(self.refuse(caller.head(), Reason::SessionUnknown)),
+            };
+        Ok(modern::answer(self, start, message, caller).await)
     }
 
     /// Whoever the hook says that it is.

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_lite::future::{block_on, pending};
-use mcp_proto::http::EndpointConfig;
 use mcp_proto::http::security::Security;
+use mcp_proto::http::{EndpointConfig, Keeping};
 
 use super::super::connection::{self, settings};
 use super::super::denied::Denied;
@@ -31,7 +31,7 @@ impl Site {
     fn of(server: Server, options: HttpOptions) -> Self {
         let (runtime, security) = (Paused::new(), Security::of(([127, 0, 0, 1], 80).into()));
         let mut config = EndpointConfig::new(security);
-        config.limits = options.limits.clone();
+        (config.limits, config.sessions) = (options.limits.clone(), Keeping::Nothing);
         let endpoint = Endpoint::new(config);
         let (open, count) = (Arc::default(), Arc::default());
         Self { web: Arc::new(Web { runtime: runtime.clone(), server, endpoint, options, open, count }), runtime }
