@@ -308,3 +308,6 @@ impl<R: Spawn> Drop for Attended<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
