@@ -31,15 +31,7 @@ fn signals() -> io::Result<impl Future<Output = ()> + Send> {
 
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
-        let (term, interrupt) = (
-            async {
-                let _ = term.recv().await;
-            },
-            async {
-                let _ = interrupt.recv().await;
-            },
-        );
-        futures_lite::future::or(term, interrupt).await;
+        futures_lite::future::or(term.recv(), interrupt.recv()).await;
     })
 }
 
