@@ -79,7 +79,8 @@
 //! A failure prints the seed, what the world was made of, the step, the last lines, the few things that have to happen in it, and:
 //!
 //! ```text
-//! to repeat it: MCP_SIM_SEED=0x1fc cargo xtask sim --runs 1
+//! to repeat it: MCP_SIM_SEED=0x1fc cargo xtask sim --items 3,17-19
+//! the whole world: MCP_SIM_SEED=0x1fc cargo xtask sim --runs 1
 //! ```
 //!
 //! # Checks that can fail
@@ -134,6 +135,7 @@ mod clock;
 mod explore;
 mod faults;
 mod hostile;
+mod items;
 mod link;
 mod mutants;
 mod node;
@@ -157,11 +159,12 @@ pub use clock::{Place, Schedule};
 pub use explore::{Finding, explore, find, try_seed};
 pub use faults::{Faults, Pieces};
 pub use hostile::{Due, Line};
+pub use items::Items;
 pub use link::{Cut, Link};
 pub use options::{Cast, Options, Pairing};
 pub use pipe::{PipeReader, PipeWriter};
 pub use prng::Prng;
-pub use report::{Caught, Failure, Tally, run_many, run_mutants};
+pub use report::{Caught, Failure, Tally, run_many, run_mutants, run_some};
 pub use runtime::{Sim, Sleep, Stuck};
 pub use seed::seed_of_environment;
 pub use seen::Hash;

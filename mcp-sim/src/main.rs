@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use mcp_sim::{Counts, Tally, run_many, run_mutants, seed_of_environment};
+use mcp_sim::{Counts, Items, Tally, run_many, run_mutants, run_some, seed_of_environment};
 
 const USAGE: &str = "\
 Usage: mcp-sim [--runs N] [--threads N]
+       mcp-sim --items 0,3-7,12
        mcp-sim --mutants
+
+--items runs the world of the base seed with these of its items only, as a failure names them.
 
 The base seed is in MCP_SIM_SEED, decimal or hexadecimal with 0x; 1 without it.
 ";
@@ -22,17 +25,22 @@ fn main() -> ExitCode {
     let (mut runs, mut threads) = (1000, 2);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|number| number.parse().ok());
-        match (argument, argument != "--mutants") {
-            ("--mutants", _) => return mutants(base),
-            ("--runs", _) => match number() {
+        match argument {
+            "--mutants" => return mutants(base),
+            "--runs" => match number() {
                 Some(number) => runs = number,
                 None => return usage("--runs needs a number"),
             },
-            ("--threads", _) => match number() {
+            "--threads" => match number() {
                 Some(number) => threads = number as usize,
                 None => return usage("--threads needs a number"),
             },
-            (other, _) => return usage(&format!("no such option: {other}")),
+            "--items" => match arguments.next().map(str::parse) {
+                Some(Ok(items)) => return some(base, &items),
+                Some(Err(complaint)) => return usage(&complaint),
+                None => return usage("--items needs numbers"),
+            },
+            other => return usage(&format!("no such option: {other}")),
         }
     }
     worlds(base, runs, threads)
@@ -54,6 +62,16 @@ fn worlds(base: u64, runs: u64, threads: usize) -> ExitCode {
         println!("{}", figures(&all, start.elapsed().as_secs_f64()));
     }
     if all.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn some(seed: u64, items: &Items) -> ExitCode {
+    let start = Instant::now();
+    let tally = run_some(seed, items);
+    for failure in &tally.failures {
+        println!("\n{failure}\n");
+    }
+    println!("{}", figures(&tally, start.elapsed().as_secs_f64()));
+    if tally.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn figures(Tally { seeds, worlds, counts, .. }: &Tally, took: f64) -> String {

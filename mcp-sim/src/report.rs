@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use crate::Options;
 use crate::checks::{self, Complaint};
 use crate::mutants::{MUTANTS, Mutant};
 use crate::seen::Hash;
 use crate::stage::{Counts, Traced};
 use crate::workload::{self, Item};
 use crate::world::{self, Manner, Outcome};
+use crate::{Items, Options};
 
 /// What many runs came to.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +62,7 @@ pub fn run_many(base: u64, runs: u64, threads: usize) -> Tally {
                 if number >= runs || failed.load(Ordering::Relaxed) >= MOST_FAILURES as u64 {
                     break;
                 }
-                if let Err(failure) = run_seed(base.wrapping_add(number), &mut tally) {
+                if let Err(failure) = run_seed(base.wrapping_add(number), &|_| true, &mut tally) {
                     failed.fetch_add(1, Ordering::Relaxed);
                     tally.failures.push(*failure);
                 }
@@ -81,16 +81,29 @@ pub fn run_many(base: u64, runs: u64, threads: usize) -> Tally {
     tally
 }
 
+/// Runs the world of one seed with some of its items only: what a failure was made smaller to.
+#[must_use]
+pub fn run_some(seed: u64, items: &Items) -> Tally {
+    let mut tally = Tally::default();
+    if let Err(failure) = run_seed(seed, &|number| items.contains(number), &mut tally) {
+        tally.failures.push(*failure);
+    }
+    tally
+}
+
 /// Runs one seed twice, and in one case of eight a third time with every connection replaced now and then.
-fn run_seed(seed: u64, tally: &mut Tally) -> Result<(), Box<Failure>> {
+fn run_seed(seed: u64, keeps: &dyn Fn(usize) -> bool, tally: &mut Tally) -> Result<(), Box<Failure>> {
     let options = Arc::new(Options::draw(seed));
-    let items: Arc<[Item]> = workload::draw(&options).into();
+    let all = workload::draw(&options);
+    let of = all.len();
+    let numbered: Vec<(usize, Item)> = all.into_iter().enumerate().filter(|(number, _)| keeps(*number)).collect();
+    let items: Arc<[Item]> = numbered.iter().map(|(_, item)| item.clone()).collect();
     let first = world::run(&options, &items, Manner::PLAIN);
     tally.seeds += 1;
     tally.worlds += 2;
     tally.counts.add(first.counts);
     if first.complaint.is_some() {
-        return Err(Box::new(crate::shrink::failure(&options, &items, Manner::PLAIN)));
+        return Err(Box::new(crate::shrink::failure(&options, numbered, of, Manner::PLAIN)));
     }
     let again = world::run(&options, &items, Manner::PLAIN);
     same(&options, &items, &first, &again, "the same seed gave two different runs")?;
@@ -209,6 +222,11 @@ impl fmt::Display for Failure {
         for (number, item) in items {
             writeln!(f, "  {number:>3} {item}")?;
         }
-        write!(f, "to repeat it: MCP_SIM_SEED={seed:#x} cargo xtask sim --runs 1")
+        let command = format!("MCP_SIM_SEED={seed:#x} cargo xtask sim");
+        let numbers: Items = items.iter().map(|(number, _)| *number).collect();
+        if items.is_empty() || items.len() == *of {
+            return write!(f, "to repeat it: {command} --runs 1");
+        }
+        write!(f, "to repeat it: {command} --items {numbers}\nthe whole world: {command} --runs 1")
     }
 }

@@ -12,8 +12,7 @@ use crate::world::{self, Manner};
 const STEPS: u64 = 3_000_000;
 
 /// What is wrong with a world that fails, with as few items as can be found.
-pub(crate) fn failure(options: &Arc<Options>, items: &Arc<[Item]>, manner: Manner) -> Failure {
-    let numbered: Vec<(usize, Item)> = items.iter().cloned().enumerate().collect();
+pub(crate) fn failure(options: &Arc<Options>, numbered: Vec<(usize, Item)>, of: usize, manner: Manner) -> Failure {
     let check = outcome(options, &numbered, manner).complaint.map(|complaint| complaint.check);
     let mut steps = 0;
     let fails = |items: &[(usize, Item)]| {
@@ -33,7 +32,7 @@ pub(crate) fn failure(options: &Arc<Options>, items: &Arc<[Item]>, manner: Manne
         side: crate::Side::Client,
         why: "it failed once and then not any more".into(),
     });
-    let (options, of, step) = (Options::clone(options), items.len(), outcome.counts.steps);
+    let (options, step) = (Options::clone(options), outcome.counts.steps);
     Failure { seed: options.seed, complaint, options, items: kept, of, step, trace: outcome.trace }
 }
 
@@ -68,6 +67,24 @@ fn smallest<T: Clone>(mut items: Vec<T>, mut fails: impl FnMut(&[T]) -> bool) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutants::Mutant;
+    use crate::{Items, workload};
+
+    /// A planted fault, since there should be no other.
+    #[test]
+    fn a_world_that_was_made_smaller_fails_by_the_items_that_its_failure_names() {
+        let manner = Manner { mutant: Some(Mutant::NoRefusals), ..Manner::PLAIN };
+        let options = Arc::new(Options::draw(1));
+        let all: Vec<(usize, Item)> = workload::draw(&options).into_iter().enumerate().collect();
+        let failure = failure(&options, all.clone(), all.len(), manner);
+        let text = failure.to_string();
+        let (_, named) = text.split_once("--items ").expect("the command names the items");
+        let named: Items = named.lines().next().unwrap().parse().unwrap();
+        assert!(failure.items.len() < all.len() && failure.items.iter().all(|(number, _)| named.contains(*number)));
+        let kept: Vec<_> = all.into_iter().filter(|(number, _)| named.contains(*number)).collect();
+        let complaint = outcome(&options, &kept, manner).complaint.expect("it fails again");
+        assert_eq!(complaint, failure.complaint);
+    }
 
     #[test]
     fn only_what_is_needed_is_kept() {
