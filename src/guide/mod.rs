@@ -20,6 +20,10 @@ pub mod changes {}
 #[doc = include_str!("clients.md")]
 pub mod clients {}
 
+#[cfg(feature = "http")]
+#[doc = include_str!("http.md")]
+pub mod http {}
+
 #[doc = include_str!("waiting.md")]
 pub mod waiting {}
 
