@@ -14,6 +14,7 @@
 //!    keeps what may have to be sent again.
 //! 4. Both yield [`Output`] for as long as there is any, and say when they want to be woken.
 
+pub mod client;
 pub mod headers;
 pub mod security;
 pub mod sse;
