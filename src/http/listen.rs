@@ -11,9 +11,11 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use mcp_proto::http::security::Security;
-use mcp_proto::http::{Endpoint, EndpointConfig, Keeping};
+use mcp_proto::http::{Endpoint, EndpointConfig};
 
 use super::connection::{self, Visitor, settings};
+use super::legacy::Sessions;
+use super::legacy::sse::Door;
 use super::options::{Allowed, HttpOptions};
 use super::service::Web;
 use crate::Result;
@@ -58,21 +60,32 @@ pub async fn listen<R: Spawn, L: Listener>(
     server: Server,
     options: HttpOptions,
 ) -> Result<Listening> {
-    let mut config = EndpointConfig::new(security(&address, &options)?).serving(&server.config());
-    (config.limits, config.sessions) = (options.limits.clone(), Keeping::Nothing);
+    let web = web(runtime.clone(), server, &address, options)?;
+    let lease = web.server.enter().await?;
+    let (http, connections) = (settings(&runtime, &web.options), web.options.connections);
+    let site = Site { web: Arc::new(web), http };
+    Ok(keep(runtime, listener, address, site, connections, lease))
+}
+
+/// What serves at that address.
+pub(super) fn web<R: Spawn>(runtime: R, server: Server, address: &Address, options: HttpOptions) -> io::Result<Web<R>> {
+    let mut config = EndpointConfig::new(security(address, &options)?).serving(&server.config());
+    (config.limits, config.sessions) = (options.limits.clone(), options.sessions);
     check_path(&options.path)?;
-    let lease = server.enter().await?;
-    let (http, connections) = (settings(&runtime, &options), options.connections);
-    let web = Web {
-        runtime: runtime.clone(),
-        server,
+    let door = |(stream, messages): &(String, String)| {
+        check_path(stream)?;
+        Door::new(stream, messages, &options.limits).map_err(invalid)
+    };
+    Ok(Web {
+        sse: options.sse.as_ref().map(door).transpose()?,
+        sessions: Sessions::new(&options),
         endpoint: Endpoint::new(config),
+        runtime,
+        server,
         options,
         open: Arc::default(),
         count: Arc::default(),
-    };
-    let site = Site { web: Arc::new(web), http };
-    Ok(keep(runtime, listener, address, site, connections, lease))
+    })
 }
 
 /// Who is let in.

@@ -23,7 +23,8 @@
 //! Another runtime joins with [`listen`], and whatever clients come by is a [`Listener`](crate::net::Listener).
 //!
 //! **Both eras at one path.** A client of 2026-07-28 sends requests that stand alone: a handler lives in the response to its request, and is
-//! dropped when the client closes the connection. Which revision a request is of, it says itself.
+//! dropped when the client closes the connection. A client of the revisions before begins a session, which lives on between its
+//! requests, belongs to the principal that began it, and ends when it is idle for long. Which it is, each request says itself.
 //!
 //! **Who gets in.** By default only this machine ([`Bind`](crate::net::Bind)), and no web page but one of this machine: `Host` and `Origin`
 //! are checked on every request before anything else ([`HttpOptions::allow_host`], [`HttpOptions::allow_origin`]). Who it is that asks, a hook
@@ -44,6 +45,7 @@ mod cors;
 mod count;
 mod denied;
 mod io;
+mod legacy;
 mod listen;
 mod modern;
 mod open;
@@ -56,9 +58,10 @@ mod timer;
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 pub use bytes::Bytes;
-pub use mcp_proto::http::HttpLimits;
+pub use mcp_proto::http::{CancelledPost, HttpLimits, Keeping};
 
 pub use self::caller::Caller;
 pub use self::denied::Denied;
+pub(crate) use self::legacy::PostStream;
 pub use self::listen::{listen, listen_http};
 pub use self::options::HttpOptions;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_proto::http::HttpLimits;
+use mcp_proto::http::{CancelledPost, HttpLimits, Keeping};
 
 use super::caller::Caller;
 use super::denied::Denied;
@@ -27,6 +27,10 @@ pub struct HttpOptions {
     pub(super) path: String,
     pub(super) allowed: Vec<Allowed>,
     pub(super) limits: HttpLimits,
+    pub(super) sessions: Keeping,
+    pub(super) cancelled: CancelledPost,
+    /// The paths of HTTP with SSE: of the stream, and for messages.
+    pub(super) sse: Option<(String, String)>,
     pub(super) cors: Cors,
     pub(super) health: Health,
     pub(super) authenticate: Option<Authenticate>,
@@ -121,6 +125,34 @@ impl HttpOptions {
         self
     }
 
+    /// Whether clients of the revisions until 2025-11-25 have sessions. They do by default.
+    #[must_use]
+    pub fn sessions(mut self, sessions: Keeping) -> Self {
+        self.sessions = sessions;
+        self
+    }
+
+    /// What becomes of a POST in a session whose request was cancelled before anything was said: an error by default.
+    #[must_use]
+    pub fn cancelled(mut self, post: CancelledPost) -> Self {
+        self.cancelled = post;
+        self
+    }
+
+    /// Also serves clients of 2024-11-05, which know nothing of the endpoint (HTTP with SSE). They open a stream of events with GET at
+    /// `stream`, `/sse` for instance, and are told there to post their messages to `messages`, `/messages/` for instance: a path on this
+    /// server, without a query. Off by default, since no newer client needs it.
+    ///
+    /// ```
+    /// let options = mcp::http::HttpOptions::default().sse("/sse", "/messages/");
+    /// # drop(options);
+    /// ```
+    #[must_use]
+    pub fn sse(mut self, stream: impl Into<String>, messages: impl Into<String>) -> Self {
+        self.sse = Some((stream.into(), messages.into()));
+        self
+    }
+
     /// Answers `GET /livez` as long as the process runs, and `GET /readyz` as long as it takes new work: not once it is shutting down, and not
     /// while its connections hold too much in memory. Both cost nothing, are outside of any session, and ask nobody who they are.
     #[must_use]
@@ -206,6 +238,9 @@ impl Default for HttpOptions {
             path: "/mcp".to_owned(),
             allowed: Vec::new(),
             limits: HttpLimits::default(),
+            sessions: Keeping::default(),
+            cancelled: CancelledPost::default(),
+            sse: None,
             cors: Cors::Off,
             health: Health::Hidden,
             authenticate: None,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use mcp_proto::http::{Classified, Endpoint, LegacyCall, Reason, Screened};
+use mcp_proto::http::{Classified, Endpoint, Reason, Screened, SsePart};
 use mcp_proto::{Message, Start};
 
 use super::body::Body;
@@ -20,7 +20,7 @@ use super::count::Count;
 use super::open::Open;
 use super::options::{Cors, Health, HttpOptions};
 use super::reading::{Unreadable, read};
-use super::{cors, modern};
+use super::{cors, legacy, modern};
 use crate::runtime::Spawn;
 use crate::server::Server;
 use crate::stream::{contain, drop_contained};
@@ -35,6 +35,19 @@ pub(super) struct Web<R> {
     pub(super) open: Arc<Open>,
     /// Requests in work.
     pub(super) count: Arc<Count>,
+    /// Sessions of the revisions until 2025-11-25.
+    pub(super) sessions: legacy::Sessions,
+    /// HTTP with SSE of 2024-11-05, if it is served.
+    pub(super) sse: Option<legacy::sse::Door>,
+}
+
+/// What is served.
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    /// What all revisions from 2025-03-26 on have.
+    Endpoint,
+    /// What there was before.
+    Sse(&'a legacy::sse::Door, SsePart),
 }
 
 impl<R: Spawn> Web<R> {
@@ -47,9 +60,9 @@ impl<R: Spawn> Web<R> {
         let (head, body) = request.into_parts();
         visitor.unread.store(!body.is_end_stream(), Ordering::Relaxed);
         let origin = self.origin(&head);
-        let answered = if head.uri.path() == self.options.path {
+        let answered = if let Some(part) = self.part(&head) {
             let place = visitor.count.take();
-            let answered = self.serve(visitor, head, body).await;
+            let answered = self.serve(visitor, part, head, body).await;
             answered.map(|response| response.map(|body| body.holding(place)))
         } else {
             Err(self.elsewhere(&head))
@@ -70,10 +83,21 @@ impl<R: Spawn> Web<R> {
         if is_let_in { cors::origin(head) } else { None }
     }
 
+    /// What is at the path of a request.
+    fn part(&self, head: &Parts) -> Option<Part<'_>> {
+        let path = head.uri.path();
+        if path == self.options.path {
+            return Some(Part::Endpoint);
+        }
+        let door = self.sse.as_ref()?;
+        door.at(path).map(|part| Part::Sse(door, part))
+    }
+
     /// A request to the endpoint. An error is a response as well.
     async fn serve<B>(
         self: &Arc<Self>,
         visitor: &Visitor,
+        part: Part<'_>,
         head: Parts,
         body: B,
     ) -> Result<Response<Body>, Response<Bytes>>
@@ -86,25 +110,33 @@ impl<R: Spawn> Web<R> {
         {
             return Err(preflight);
         }
-        let screened = self.endpoint.screen(&head).map_err(|refusal| refusal.into_response())?;
+        let screened = match part {
+            Part::Endpoint => self.endpoint.screen(&head),
+            Part::Sse(_, part) => self.endpoint.screen_sse(part, &head).map(|body_limit| Screened::Post { body_limit }),
+        };
+        let screened = screened.map_err(|refusal| refusal.into_response())?;
         if self.count.get() > self.options.exchanges {
             return Err(self.refuse(&head, Reason::TooManyExchanges));
         }
         let caller = self.authenticate(Caller::new(visitor.address, head)).await?;
+        if let Part::Sse(door, SsePart::Stream) = part {
+            return Ok(legacy::sse::open(self, door, caller).await);
+        }
         let body_limit = match screened {
             Screened::Post { body_limit } => body_limit,
-            // No sessions are kept.
-            _ => return Err(self.refuse(caller.head(), Reason::SessionUnknown)),
+            Screened::Get(get) => return Ok(legacy::get(self, get, caller).await),
+            Screened::Delete(session) => return Ok(legacy::delete(self, session, caller).await),
         };
         let message = self.read(visitor, &caller, body, body_limit).await?;
-        let (start, message) =
-            match self.endpoint.classify(caller.head(), message).map_err(|refusal| refusal.into_response())? {
-                Classified::Modern { version, message } => (Start::Assume(version), message),
-                Classified::Legacy(LegacyCall::Sessionless { version, message }) => (Start::Assume(version), message),
-                Classified::Legacy(LegacyCall::Initialize(message)) => (Start::Handshake, message),
-                Classified::Legacy(_) => return Err(self.refuse(caller.head(), Reason::SessionUnknown)),
-            };
-        Ok(modern::answer(self, start, message, caller).await)
+        if let Part::Sse(door, _) = part {
+            return Ok(legacy::sse::post(self, door, message, caller));
+        }
+        match self.endpoint.classify(caller.head(), message).map_err(|refusal| refusal.into_response())? {
+            Classified::Modern { version, message } => {
+                Ok(modern::answer(self, Start::Assume(version), message, caller).await)
+            }
+            Classified::Legacy(call) => Ok(legacy::post(self, call, caller).await),
+        }
     }
 
     /// Whoever the hook says that it is.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, OnceLock};
+#[cfg(feature = "http")]
+use std::time::Duration;
 
 use mcp_proto::model::{LogParams, LoggingLevel, Progress};
 use mcp_proto::{Body, InboundId, Message, Meta, Peer, ProtocolVersion, RequestMeta, Scope, Timestamp};
@@ -61,6 +63,8 @@ struct Inner {
     operation: Operation,
     #[cfg(feature = "http")]
     caller: Option<Arc<crate::http::Caller>>,
+    #[cfg(feature = "http")]
+    stream: Option<crate::http::PostStream>,
     /// The trace that came with it, once somebody has asked.
     trace: OnceLock<TraceContext>,
     server: Server,
@@ -83,6 +87,8 @@ impl Context {
             operation: request.operation,
             #[cfg(feature = "http")]
             caller: request.caller,
+            #[cfg(feature = "http")]
+            stream: request.stream,
             trace: OnceLock::new(),
             server,
             round,
@@ -241,6 +247,28 @@ impl Context {
     #[cfg(feature = "http")]
     pub fn caller(&self) -> Option<&crate::http::Caller> {
         self.inner.caller.as_deref()
+    }
+
+    /// Closes the response that waits for this request over HTTP. The client is told to come back after `retry`, and then hears whatever was
+    /// said meanwhile and in the end the answer; so a call that takes long need not hold a connection, nor a proxy's patience. The request
+    /// itself goes on as if nothing had happened.
+    ///
+    /// Returns whether there was a response to close: only clients of 2025-11-25 with a session come back (specification 2025-11-25:
+    /// basic/transports, Sending Messages to the Server). For all others this does nothing.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// async fn report(ctx: mcp::Context) -> &'static str {
+    ///     ctx.suspend_stream(Duration::from_secs(30));
+    ///     // A minute's work.
+    ///     "done"
+    /// }
+    /// # drop(mcp::Tool::new("report", "Takes a minute", report));
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn suspend_stream(&self, retry: Duration) -> bool {
+        self.inner.stream.as_ref().is_some_and(|stream| stream.suspend(retry))
     }
 
     /// The revision in which it asks.

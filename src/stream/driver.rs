@@ -25,7 +25,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::{InboundId, Limits, Message, Origin, Timestamp};
 
 use super::budget::{Account, Load};
-use super::handling::{BoxFuture, Place, Reply, Service, size, start};
+use super::handling::{Begins, BoxFuture, Reply, Service, size, start};
 use super::input::Input;
 use super::notifications::Notifications;
 use super::screening::screen;
@@ -260,7 +260,7 @@ where
         // When several are ready at once, all but one are started beside each other.
         let last = turn.requests.len().saturating_sub(1);
         for (at, request) in turn.requests.into_iter().enumerate() {
-            let (id, place) = (request.id, if at == last { Place::Here } else { Place::Elsewhere });
+            let (id, place) = (request.id, if at == last { Begins::Here } else { Begins::Elsewhere });
             self.replies.extend(start(&self.parts, request, place, cx).map(|reply| (id, reply)));
         }
         for gone in turn.gone.into_iter().filter_map(|id| self.parts.service.gone(id)) {

@@ -159,7 +159,7 @@ pub(crate) fn begin<R: Spawn>(parts: &Parts<R>, mut request: Inbound) -> Begun {
 
 /// Where a handler begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Begins {
     /// In the driver's own task, for as long as it does not wait.
     Here,
     /// In a task of its own.
@@ -167,11 +167,16 @@ pub(super) enum Place {
 }
 
 /// Starts the handler of a request that goes on whatever its driver does. Its answer, if it is there at once.
-pub(super) fn start<R: Spawn>(parts: &Parts<R>, request: Inbound, place: Place, cx: &mut Context<'_>) -> Option<Reply> {
+pub(crate) fn start<R: Spawn>(
+    parts: &Parts<R>,
+    request: Inbound,
+    place: Begins,
+    cx: &mut Context<'_>,
+) -> Option<Reply> {
     match begin(parts, request) {
         Begun::Answered(reply) => return Some(reply),
         Begun::Work(mut work) => {
-            if place == Place::Here
+            if place == Begins::Here
                 && let Poll::Ready(reply) = work.poll_handler(cx)
             {
                 return Some(reply);

@@ -67,7 +67,7 @@ pub(crate) use self::handling::{
     Answer, BoxFuture, Handling, Reply, Service, contain, contain_callback, drop_contained, handle_contained,
 };
 #[cfg(feature = "http")]
-pub(crate) use self::handling::{Begun, Work, begin, size};
+pub(crate) use self::handling::{Begins, Begun, Work, begin, size, start};
 pub(crate) use self::link::{Lesson, Link, NotRestarted, Succession};
 pub(crate) use self::listeners::{Key, Sink};
 #[cfg(feature = "http")]

@@ -153,6 +153,9 @@ pub(crate) struct Inbound {
     /// Who has sent it, if it came over HTTP.
     #[cfg(feature = "http")]
     pub(crate) caller: Option<Arc<crate::http::Caller>>,
+    /// Its response, if it came in a session over HTTP.
+    #[cfg(feature = "http")]
+    pub(crate) stream: Option<crate::http::PostStream>,
 }
 
 impl Shared {
@@ -269,6 +272,8 @@ impl State {
                         operation,
                         #[cfg(feature = "http")]
                         caller: None,
+                        #[cfg(feature = "http")]
+                        stream: None,
                     });
                 }
                 Event::Cancelled { id, .. } => {

@@ -100,6 +100,15 @@ pub enum Keeping {
     Nothing,
 }
 
+/// One of the two places of HTTP with SSE (2024-11-05).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SsePart {
+    /// Where a client opens its stream, with GET.
+    Stream,
+    /// Where it posts messages.
+    Messages,
+}
+
 /// What a request is, as far as its head tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Screened {
@@ -217,6 +226,23 @@ impl Endpoint {
         screened.map_err(|reason| self.refusal(&head.headers, reason))
     }
 
+    /// Judges a request of HTTP with SSE (2024-11-05) by its head, before anything else is done with it: as [`screen`](Self::screen) does,
+    /// but for headers that those clients do not know. How long the body may be, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused.
+    pub fn screen_sse(&self, part: SsePart, head: &Parts) -> Result<usize, Refusal> {
+        let screened = self.config.security.check(head).map_err(Reason::Forbidden).and_then(|()| match part {
+            SsePart::Stream if head.method != Method::GET => Err(Reason::Method { allow: "GET" }),
+            SsePart::Stream if !accepts(&head.headers, EVENTS) => Err(Reason::NotAcceptable { wanted: EVENTS }),
+            SsePart::Stream => Ok(0),
+            SsePart::Messages if head.method != Method::POST => Err(Reason::Method { allow: "POST" }),
+            SsePart::Messages => self.screen_body(&head.headers),
+        });
+        screened.map_err(|reason| self.refusal(&head.headers, reason))
+    }
+
     /// Judges a POST by its head and its body: which era it belongs to, and what serves it.
     ///
     /// The body decides, and the headers have to agree. What is left to the connection that serves it: the keys of a modern
@@ -268,6 +294,11 @@ impl Endpoint {
         if !accepts(headers, JSON) || !accepts(headers, EVENTS) {
             return Err(Reason::NotAcceptable { wanted: "application/json and text/event-stream" });
         }
+        self.screen_body(headers).map(|body_limit| Screened::Post { body_limit })
+    }
+
+    /// What the headers say of a body, and how long it may be.
+    fn screen_body(&self, headers: &HeaderMap) -> Result<usize, Reason> {
         let told = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         is_json(headers).map_err(|found| Reason::ContentType { found: found.map(told) })?;
         if let Some(found) = encoding(headers) {
@@ -281,7 +312,7 @@ impl Endpoint {
             Some(None) if length.as_ref().is_some_and(is_number) => Err(Reason::BodyTooLarge { limit }),
             Some(None) => Err(Reason::BadHeader { name: "Content-Length" }),
             Some(Some(length)) if length > limit as u64 => Err(Reason::BodyTooLarge { limit }),
-            _ => Ok(Screened::Post { body_limit: limit }),
+            _ => Ok(limit),
         }
     }
 

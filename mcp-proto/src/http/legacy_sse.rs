@@ -204,6 +204,12 @@ impl SseStream {
         self.queued <= self.limit
     }
 
+    /// Bytes that wait for the response.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.queued
+    }
+
     fn push_data(&mut self, text: Vec<u8>) {
         self.queued += text.len();
         self.queue.push_back(Output::Data(text.into()));

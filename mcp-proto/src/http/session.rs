@@ -399,6 +399,12 @@ impl Session {
         open.is_some_and(|it| it.reader == Reader::Attached && it.queued() <= self.config.limits.stream_output / 2)
     }
 
+    /// Whether a response would be told something now.
+    #[must_use]
+    pub fn has_output(&self, reader: StreamKey) -> bool {
+        self.reading(reader).is_none_or(|at| self.streams[at].has_queue())
+    }
+
     /// Whether a response reads one of its streams, so that its client is there.
     #[must_use]
     pub fn is_read(&self) -> bool {
@@ -473,16 +479,17 @@ impl Session {
         self.bound_output(at);
     }
 
-    /// Cuts a response that does not keep up, so that it costs its siblings nothing. If all of them together hold too much, the one that
+    /// Ends a response that does not keep up, so that it costs its siblings nothing. If all of them together hold too much, the one that
     /// holds most goes, but for the one that is being told something now: whoever comes back is served.
     fn bound_output(&mut self, at: usize) {
         let limits = &self.config.limits;
         if self.streams[at].is_over(limits.stream_output) {
-            self.streams[at].cut();
+            self.streams[at].end_early();
         }
         let all = limits.stream_output.max(limits.replay).saturating_mul(STREAMS_AT_THEIR_LIMIT);
         while self.streams.iter().map(Stream::waiting).sum::<usize>() > all {
-            let others = self.streams.iter_mut().enumerate().filter(|(other, it)| *other != at && it.waiting() > 0);
+            let is_other = |(other, it): &(usize, &mut Stream)| *other != at && it.reader == Reader::Attached;
+            let others = self.streams.iter_mut().enumerate().filter(is_other);
             let Some((_, largest)) = others.max_by_key(|(_, it)| it.waiting()) else { return };
             largest.cut();
         }

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec::Vec;
+use core::mem;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -321,12 +322,26 @@ impl Stream {
         }
     }
 
-    /// The reader does not keep up: it is told no more. What it did not take is with the store.
+    /// The reader does not keep up: it is told what waits for it, and no more. The rest is with the store.
+    pub(super) fn end_early(&mut self) {
+        if self.fetching.is_some() {
+            return self.cut();
+        }
+        self.end_reader();
+    }
+
+    /// The same of one that cannot be told all that waits for it, either. Its first event stays, so that it has a place to come back to.
     pub(super) fn cut(&mut self) {
-        let head = self.queue.pop_front().filter(|item| matches!(item.output, Output::Head(_)));
+        let queue = mem::take(&mut self.queue);
         self.clear();
-        self.queue.extend(head);
         self.fetching = None;
+        for item in queue {
+            let is_event = item.event.is_some();
+            self.push(item);
+            if is_event {
+                break;
+            }
+        }
         self.end_reader();
     }
 

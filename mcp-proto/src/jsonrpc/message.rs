@@ -188,7 +188,9 @@ impl Message {
     pub fn batch<'a>(&'a self, limits: &'a Limits) -> Option<impl Iterator<Item = Self> + 'a> {
         let is_array = self.fault() == Some(Fault::NotAnObject);
         let elements = Elements::of(&self.text).filter(|_| is_array)?;
-        Some(elements.map(|element| Self::scan(element.as_bytes(), limits)))
+        // What is attached to all of it is attached to each.
+        let attachment = self.attachment;
+        Some(elements.map(move |element| Self { attachment, ..Self::scan(element.as_bytes(), limits) }))
     }
 
     /// The error of a [`Kind::Error`].

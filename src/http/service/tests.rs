@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_lite::future::{block_on, pending};
-use mcp_proto::http::security::Security;
-use mcp_proto::http::{EndpointConfig, Keeping};
 
 use super::super::connection::{self, settings};
 use super::super::denied::Denied;
+use super::super::listen::web;
 use super::super::testing::{Client, Paused};
 use super::*;
+use crate::net::Address;
 use crate::runtime::Runtime;
 use crate::{Budget, Context, HandlerError, Tool};
 
@@ -29,12 +29,8 @@ impl Site {
     }
 
     fn of(server: Server, options: HttpOptions) -> Self {
-        let (runtime, security) = (Paused::new(), Security::of(([127, 0, 0, 1], 80).into()));
-        let mut config = EndpointConfig::new(security);
-        (config.limits, config.sessions) = (options.limits.clone(), Keeping::Nothing);
-        let endpoint = Endpoint::new(config);
-        let (open, count) = (Arc::default(), Arc::default());
-        Self { web: Arc::new(Web { runtime: runtime.clone(), server, endpoint, options, open, count }), runtime }
+        let (runtime, memory) = (Paused::new(), Address::Other("memory".into()));
+        Self { web: Arc::new(web(runtime.clone(), server, &memory, options).unwrap()), runtime }
     }
 
     fn connect(&self) -> Client {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::BOUND;
 use common::each::{Adapter, beside, on_each_runtime, soon, until};
-use common::modern;
 use common::web::{Web, modern_post, request};
+use common::{call, modern, request as legacy_request};
 use mcp::http::{Caller, Denied, HttpOptions};
 use mcp::net::{Bind, Listening};
 use mcp::{Context, Server, Tool};
@@ -77,9 +77,9 @@ fn text(message: &Value) -> &str {
     message["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text: {message}"))
 }
 
-/// What the requests of one connection are answered with has nothing to do with each other, nor with their era.
+/// One connection carries requests of both eras, one after the other.
 #[test]
-fn requests_that_stand_alone_by_hand() {
+fn a_session_by_hand_and_requests_that_need_none() {
     on_each_runtime(async |on| {
         let (_listening, address) = listen(on, &Gate::new(), HttpOptions::default()).await;
         beside(on, move || {
@@ -88,15 +88,38 @@ fn requests_that_stand_alone_by_hand() {
             let answer = web.answer();
             assert_eq!((answer.status(), answer.header("content-type")), (200, Some("application/json")), "{answer:?}");
             assert_eq!(answer.json()["result"]["resultType"], "complete", "{answer:?}");
-            web.send(modern_call(2, "echo", json!({ "text": "hello" })));
-            assert_eq!(text(&web.answer().message()), "hello");
+
+            let answer = web.ask("POST", &[], &initialize("2025-11-25"));
+            assert_eq!(answer.message()["result"]["protocolVersion"], "2025-11-25", "{answer:?}");
+            let session = answer.header("mcp-session-id").expect("a session").to_owned();
+            let headers = [("Mcp-Session-Id", session.as_str()), ("MCP-Protocol-Version", "2025-11-25")];
+            let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+            let answer = web.ask("POST", &headers, &initialized.to_string());
+            assert_eq!((answer.status(), answer.body.as_str()), (202, ""), "{answer:?}");
+            let answer = web.ask("POST", &headers, &call(2, "echo", json!({ "text": "hello" })).to_string());
+            assert_eq!((answer.message()["id"].as_u64(), text(&answer.message())), (Some(2), "hello"), "{answer:?}");
+
+            web.send(modern_call(3, "echo", json!({ "text": "again" })));
+            assert_eq!(text(&web.answer().message()), "again");
+
+            let answer = web.ask("DELETE", &headers, "");
+            assert!((200..300).contains(&answer.status()), "{answer:?}");
+            let answer = web.ask("POST", &headers, &call(4, "echo", json!({ "text": "x" })).to_string());
+            assert_eq!(answer.status(), 404, "{answer:?}");
         })
         .await;
     });
 }
 
+/// The beginning of a session.
+fn initialize(version: &str) -> String {
+    let client = json!({ "name": "raw", "version": "1" });
+    let params = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client });
+    legacy_request(1, "initialize", params).to_string()
+}
+
 #[test]
-fn who_asks_is_known_to_handlers() {
+fn who_asks_is_known_to_handlers_in_both_eras() {
     on_each_runtime(async |on| {
         let options = HttpOptions::default().authenticate(async |caller: Caller| {
             let name = caller.headers().get("authorization").and_then(|token| token.to_str().ok()).map(str::to_owned);
@@ -117,6 +140,12 @@ fn who_asks_is_known_to_handlers() {
                 web.send(whoami.replace("Host:", &format!("Authorization: Bearer {name}\r\nHost:")));
                 assert_eq!(text(&web.answer().message()), format!("Some(\"{name}\") from 127.0.0.1"));
             }
+            let token = ("Authorization", "Bearer ann");
+            let answer = web.ask("POST", &[token], &initialize("2025-06-18"));
+            let session = answer.header("mcp-session-id").expect("a session").to_owned();
+            let headers = [token, ("Mcp-Session-Id", session.as_str())];
+            let answer = web.ask("POST", &headers, &call(2, "whoami", json!({})).to_string());
+            assert_eq!(text(&answer.message()), "Some(\"ann\") from 127.0.0.1");
         })
         .await;
     });

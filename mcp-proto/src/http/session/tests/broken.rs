@@ -280,10 +280,11 @@ fn a_response_that_is_not_read_is_cut_and_holds_nobody_up() {
     }
     assert_eq!(sibling.messages().len(), 998);
     host.read_into(&mut told, keys[0], usize::MAX);
-    assert!(told.ended && told.messages().len() == 1, "{}", told.messages().len());
+    let early = told.messages().len();
+    assert!(told.ended && (2..100).contains(&early), "{early}");
     let key = host.get(Some(&told.last_id())).unwrap();
     let rest = host.read(key);
-    assert_eq!(rest.messages().len(), 998, "all of it was kept");
+    assert_eq!(early + rest.messages().len(), 999, "all of it was kept");
     // One message is taken whatever its size.
     host.answer(asked[1], &json!({ "text": "x".repeat(50_000) }));
     host.read_into(&mut sibling, keys[1], usize::MAX);
