@@ -89,6 +89,8 @@ pub enum Reason {
     SessionUnknown,
     /// The session's stream is open already: 409.
     StreamTaken,
+    /// Nothing comes after the event after which a stream shall go on: 204, which tells a client that there is nothing to come back for.
+    StreamOver,
     /// The event after which a stream shall go on is not known (any more): 400.
     EventUnknown,
     /// As many requests are in work as there may be: 503.
@@ -126,6 +128,7 @@ impl Reason {
             | Self::SessionMissing
             | Self::EventUnknown => StatusCode::BAD_REQUEST,
             Self::StreamTaken => StatusCode::CONFLICT,
+            Self::StreamOver => StatusCode::NO_CONTENT,
             Self::TooManyExchanges | Self::NoRoom | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             // Whatever refuses a request as a whole is an error of the exchange, also where the table says nothing.
@@ -180,6 +183,7 @@ impl fmt::Display for Reason {
             Self::SessionMissing => f.write_str("the header Mcp-Session-Id is missing; initialize begins a session"),
             Self::SessionUnknown => f.write_str("there is no such session; initialize begins one"),
             Self::StreamTaken => f.write_str("the session has a stream that is open already"),
+            Self::StreamOver => f.write_str("nothing comes after the event that the header Last-Event-ID names"),
             Self::EventUnknown => f.write_str("the header Last-Event-ID names no event that is known here"),
             Self::TooManyExchanges => f.write_str("too many requests are in work; try again later"),
             Self::NoRoom => f.write_str("all connections together hold too much; try again later"),
@@ -266,6 +270,11 @@ impl Refusal {
     pub fn into_response(self) -> Response<Bytes> {
         let status = self.status();
         let Refused { reason, id, unreadable, retry_after } = *self.0;
+        if status == StatusCode::NO_CONTENT {
+            let mut response = Response::default();
+            *response.status_mut() = status;
+            return response;
+        }
         let mut headers = HeaderMap::with_capacity(2);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match &reason {

@@ -21,7 +21,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Reason::StreamTaken`] if there is a reader and no event is named; [`Reason::EventUnknown`] if that event was never sent, or
+    /// [`Reason::StreamTaken`] if there is a reader and no event is named; [`Reason::StreamOver`] if the stream has ended with that event,
+    /// since a client that were given an empty stream would come back for ever; [`Reason::EventUnknown`] if that event was never sent, or
     /// nothing is known of its stream any more. That is no 404, which would tell the client that its session is gone.
     pub fn open_get(
         &mut self,
@@ -94,6 +95,9 @@ impl Session {
             return Err(Reason::EventUnknown);
         }
         self.store(now, StoreCommand::Discard { up_to: place });
+        if self.streams[at].ended.is_some() && place.number + 1 == self.streams[at].next_event {
+            return Err(Reason::StreamOver);
+        }
         Ok(self.read_on(now, at, place.number, Resumes::Yes))
     }
 
