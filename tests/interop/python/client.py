@@ -1,6 +1,6 @@
 """The steps of ../README.md, taken by the official Python SDK against any server that offers the fixture.
 
-    client.py --revision REVISION --how pinned|default --steps NAME,NAME... COMMAND ARGS... | --http URL
+    client.py --revision REVISION --how pinned|default --steps NAME,NAME... COMMAND ARGS... | --http URL | --sse URL
 
 Starts COMMAND as its server, or goes to the one at URL; takes the steps on one connection, in this order, and prints a line for each:
 `step NAME ok` or `step NAME FAILED: why`. The exit status is 1 if a step failed.
@@ -19,6 +19,7 @@ import anyio
 import jsonschema
 import mcp_types as types
 from mcp import Client
+from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp.shared.subscriptions import PromptsListChanged, ResourcesListChanged, ResourceUpdated, ToolsListChanged
@@ -573,7 +574,10 @@ def reason(error):
 
 async def run(options):
     peer = Peer(options.revision, options.how)
-    server = options.http or StdioServerParameters(command=options.command[0], args=options.command[1:])
+    if options.sse:
+        server = sse_client(options.sse)
+    else:
+        server = options.http or StdioServerParameters(command=options.command[0], args=options.command[1:])
     # `auto` is what the SDK does by default; a modern revision is adopted without a probe.
     mode = {} if options.how == "default" else {"mode": MODERN if peer.modern else "legacy"}
     asked = {"elicitation_callback": peer.elicit} if options.revision >= "2025-06-18" else {}
@@ -607,6 +611,7 @@ def main():
     parser.add_argument("--how", required=True, choices=("pinned", "default"))
     parser.add_argument("--steps", required=True, type=lambda names: names.split(","))
     parser.add_argument("--http", help="the URL of a server that runs already")
+    parser.add_argument("--sse", help="the same, of one that serves by the HTTP of the first revision")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="starts the server, with its arguments")
     options = parser.parse_args()
     # The SDK shields its own shutdown from cancellation; should that hang, this ends the process.

@@ -1,6 +1,7 @@
 """The fixture of ../README.md, served over stdio by the official Python SDK: all revisions, one body for both eras.
 
-With `--http` it listens on a port of its own, prints its URL, and ends when its input does.
+With `--http` it listens on a port of its own, prints its URL, and ends when its input does. By the HTTP of the first revision it
+serves there at `/sse`.
 """
 
 import base64
@@ -20,10 +21,13 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.prompts.base import AssistantMessage, UserMessage
 from mcp.server.mcpserver.resolve import Elicit, ElicitationResult, ListRoots, Resolve, Sample
+from mcp.server.sse import SseServerTransport
 from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http import EventMessage, EventStore
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from pydantic import BaseModel, Field
+from starlette.responses import Response
+from starlette.routing import Mount, Route
 
 warnings.filterwarnings("ignore", category=MCPDeprecationWarning)
 
@@ -402,7 +406,15 @@ async def serve_stdio():
 async def serve_http():
     # The SDK asks for these without saying that lists change.
     low.create_initialization_options = functools.partial(low.create_initialization_options, CHANGES)
-    app = low.streamable_http_app(event_store=Events())
+    first = SseServerTransport("/messages/")
+
+    async def serve_sse(request):
+        async with first.connect_sse(request.scope, request.receive, request._send) as (read, write):
+            await low.run(read, write, low.create_initialization_options())
+        return Response()
+
+    routes = [Route("/sse", serve_sse), Mount("/messages/", app=first.handle_post_message)]
+    app = low.streamable_http_app(event_store=Events(), custom_starlette_routes=routes)
     http = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
     listener = socket.create_server(("127.0.0.1", 0))
     print(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)

@@ -64,7 +64,7 @@ pub(crate) async fn one(peers: &Peers, cell: &Cell, wrong: Option<&str>) -> Outc
     let mut outcome = Outcome { failed: Vec::new(), steps: cell.length(), ..Outcome::default() };
     let finished = match cell.transport {
         Transport::Stdio => over_stdio(peers, cell, wrong).await,
-        Transport::Http => over_http(peers, cell, wrong).await,
+        Transport::Http | Transport::Sse => over_http(peers, cell, wrong).await,
     };
     match finished {
         Ok(finished) => finished.judge(cell, &mut outcome),
@@ -135,7 +135,8 @@ async fn over_http(peers: &Peers, cell: &Cell, wrong: Option<&str>) -> Result<Fi
     let altered = wrong.filter(|wrong| prove::WIRE.contains(wrong));
     let relay = Relay::start(address, altered).await.map_err(|error| format!("the relay: {error}"))?;
     let mut line = client(peers, cell, wrong)?;
-    line.extend(["--http".to_owned(), format!("http://{}{path}", relay.address())]);
+    let (flag, path) = if cell.transport == Transport::Sse { ("--sse", "/sse") } else { ("--http", path.as_str()) };
+    line.extend([flag.to_owned(), format!("http://{}{path}", relay.address())]);
     let ended = timeout(PATIENCE, start(&line, Stdio::null())?.wait_with_output()).await;
 
     drop(serving.stdin.take());
@@ -184,7 +185,7 @@ fn client(peers: &Peers, cell: &Cell, wrong: Option<&str>) -> Result<Vec<String>
 /// How the server is started.
 fn server(peers: &Peers, cell: &Cell, wrong: Option<&str>) -> Result<Vec<String>, String> {
     let mut line = program(peers, cell, cell.server, "server")?;
-    if cell.transport == Transport::Http {
+    if cell.transport != Transport::Stdio {
         line.push("--http".to_owned());
     }
     if cell.how == How::Only {

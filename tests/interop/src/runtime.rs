@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mcp::http::HttpOptions;
+use mcp::net::Listening;
 use mcp::process::Command;
 use mcp::{Client, ClientBuilder, Server};
 
@@ -41,6 +43,16 @@ impl Runtime {
             Self::Tokio => mcp_tokio::serve_stdio(server).await,
             Self::AsyncStd => mcp_asyncstd::serve_stdio(server).await,
             Self::Smol => mcp_smol::serve_stdio(server).await,
+        }
+    }
+
+    /// Over HTTP, on a port of its own.
+    pub(crate) async fn listen(self, server: Server) -> mcp::Result<Listening> {
+        let options = HttpOptions::default().sse("/sse", "/messages/");
+        match self {
+            Self::Tokio => mcp_tokio::listen_http(0, server, options).await,
+            Self::AsyncStd => mcp_asyncstd::listen_http(0, server, options).await,
+            Self::Smol => mcp_smol::listen_http(0, server, options).await,
         }
     }
 

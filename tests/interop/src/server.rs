@@ -1,6 +1,8 @@
-//! Our server: the fixture of `README.md`, one body for both eras. `--wrong ANSWER` makes one thing wrong; see `prove.rs`.
+//! Our server: the fixture of `README.md`, one body for both eras and both transports. `--wrong ANSWER` makes one thing wrong; see
+//! `prove.rs`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use mcp::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::fixture::BYTES;
 use crate::runtime::{Runtime, sleep};
@@ -98,10 +100,10 @@ struct Answer {
     name: String,
 }
 
-/// What the server remembers. One process serves one connection, so this is the connection's state too.
+/// What the server remembers. One process serves one client, so this is the client's state too.
 #[derive(Default)]
 struct Memory {
-    slow_was_cancelled: AtomicBool,
+    slow_was_cancelled: Arc<AtomicBool>,
     released: Notify,
 }
 
@@ -133,13 +135,33 @@ pub(crate) async fn run(runtime: Runtime, arguments: &[String]) -> ExitCode {
     if wrong.is("clean") {
         println!("{}", json!({ "jsonrpc": "2.0", "neither": "request nor answer" }));
     }
-    match runtime.serve(server).await {
+    let ended = match arguments.iter().any(|argument| argument == "--http") {
+        true => over_http(runtime, server).await,
+        false => runtime.serve(server).await,
+    };
+    match ended {
         Ok(()) if wrong.is("shutdown") => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("mcp-interop server: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Listens on a port of its own, prints its URL, and ends when the input does.
+async fn over_http(runtime: Runtime, server: Server) -> mcp::Result<()> {
+    let listening = runtime.listen(server).await?;
+    println!("http://{}/mcp", listening.address());
+    let (sender, ended) = oneshot::channel();
+    // No runtime of ours reads the input of its own process without a thread.
+    std::thread::spawn(move || sender.send(std::io::copy(&mut std::io::stdin(), &mut std::io::sink())));
+    // Whether it ends or cannot be read: nobody is there.
+    let _ = ended.await;
+    let drained = listening.shutdown(Duration::from_secs(2)).await;
+    match drained.cut.is_empty() {
+        true => Ok(()),
+        false => Err(mcp::Error::from(std::io::Error::other(format!("calls were in work: {:?}", drained.cut)))),
     }
 }
 
@@ -353,13 +375,25 @@ async fn count(ctx: Context, args: Count, wrong: Wrong) -> mcp::Result<String> {
 }
 
 async fn slow(ctx: Context, args: Slow) -> mcp::Result<&'static str> {
-    ctx.report(Progress::new(1))?;
-    Ok(tokio::select! {
-        () = sleep(Duration::from_secs_f64(args.seconds)) => "done",
-        () = ctx.cancelled() => {
-            ctx.state::<Memory>().slow_was_cancelled.store(true, Ordering::SeqCst);
-            "cancelled"
+    /// Remembers that it was dropped: where a response holds the handler, that is what becomes of one that is cancelled.
+    struct Unfinished(Option<Arc<AtomicBool>>);
+
+    impl Drop for Unfinished {
+        fn drop(&mut self) {
+            if let Some(was_cancelled) = &self.0 {
+                was_cancelled.store(true, Ordering::SeqCst);
+            }
         }
+    }
+
+    ctx.report(Progress::new(1))?;
+    let mut unfinished = Unfinished(Some(Arc::clone(&ctx.state::<Memory>().slow_was_cancelled)));
+    Ok(tokio::select! {
+        () = sleep(Duration::from_secs_f64(args.seconds)) => {
+            unfinished.0 = None;
+            "done"
+        }
+        () = ctx.cancelled() => "cancelled",
     })
 }
 

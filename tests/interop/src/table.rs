@@ -44,6 +44,8 @@ pub(crate) enum Transport {
     Stdio,
     /// Both are started, with a relay between them.
     Http,
+    /// The same, by the HTTP of the first revision: one stream for all that the server says.
+    Sse,
 }
 
 /// In which revisions each peer's server serves.
@@ -53,6 +55,9 @@ const SERVES: [(Party, &[ProtocolVersion]); 4] = [
     (Party::Sdk, &ProtocolVersion::LEGACY),
     (Party::Rmcp, &ProtocolVersion::ALL),
 ];
+
+/// Whose servers lack the HTTP of the first revision.
+const NO_SSE_SERVER: [Party; 2] = [Party::TypeScript, Party::Rmcp];
 
 /// In which revisions each peer's client speaks, and how it comes to do so.
 const SPEAKS: [(Party, How, &[ProtocolVersion]); 11] = [
@@ -219,7 +224,7 @@ pub(crate) fn cells() -> Vec<Cell> {
         let cell = |(revision, how)| Cell { client, server, revision, how, transport, runtime };
         cells.extend(pinned.chain(default).map(cell));
     }
-    for transport in [Transport::Stdio] {
+    for transport in Transport::ALL {
         for (client, how, revisions) in SPEAKS {
             let cell =
                 |revision: &_| Cell { client, server: Party::Ours, revision: *revision, how, transport, runtime };
@@ -245,7 +250,7 @@ fn newest(cells: &[Cell]) -> impl Iterator<Item = Cell> {
 /// The peers among themselves: shows that the steps and the fixture are right without us.
 pub(crate) fn pairs() -> Vec<Cell> {
     let mut pairs = Vec::new();
-    for transport in [Transport::Stdio, Transport::Http] {
+    for transport in Transport::ALL {
         for (client, how, revisions) in SPEAKS.into_iter().filter(|(_, how, _)| *how != How::Only) {
             for (server, served) in SERVES {
                 let shared = revisions.iter().filter(|revision| served.contains(revision));
@@ -272,6 +277,7 @@ impl Cell {
         let steps = http::STEPS.into_iter().filter(|name| *name != "delete" || !self.is_modern());
         match self.transport {
             Transport::Stdio => Vec::new(),
+            Transport::Sse => vec!["status"],
             Transport::Http => steps.filter(|name| !self.lacks(name)).collect(),
         }
     }
@@ -303,9 +309,15 @@ impl Cell {
         })
     }
 
-    /// The first revision has another HTTP than those after it.
+    /// The first revision has another HTTP than those after it, which not every peer has.
     fn exists(&self) -> bool {
-        self.transport == Transport::Stdio || self.revision > V2024_11_05
+        match self.transport {
+            Transport::Stdio => true,
+            Transport::Http => self.revision > V2024_11_05,
+            Transport::Sse => {
+                self.revision == V2024_11_05 && self.client != Party::Rmcp && !NO_SSE_SERVER.contains(&self.server)
+            }
+        }
     }
 
     /// How many servers the client starts. The TypeScript client, where it probes, does so on a process of its own, which it
@@ -365,10 +377,13 @@ impl How {
 }
 
 impl Transport {
+    const ALL: [Self; 3] = [Self::Stdio, Self::Http, Self::Sse];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Stdio => "stdio",
             Self::Http => "http",
+            Self::Sse => "sse",
         }
     }
 }
@@ -416,7 +431,7 @@ mod tests {
             assert!(cells().iter().any(|cell| cell.checks(answer)), "nothing looks for {answer}");
         }
         for answer in prove::WIRE {
-            let mut over_http = pairs().into_iter().filter(|cell| cell.transport == Transport::Http);
+            let mut over_http = cells().into_iter().filter(|cell| cell.transport == Transport::Http);
             assert!(over_http.any(|cell| cell.checks(answer)), "nothing looks for {answer} over HTTP");
         }
     }

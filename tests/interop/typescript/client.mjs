@@ -1,12 +1,12 @@
 // Takes the steps (see steps.mjs) with `@modelcontextprotocol/client`: every revision, pinned; the SDK's default; its `auto`.
 
-import { Client, SdkErrorCode, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client, SSEClientTransport, SdkErrorCode, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { z } from 'zod';
 import { answers, capabilities, heard, listeners, options, take } from './steps.mjs';
 
 const given = options();
-const { revision, modern, how, http, command, args } = given;
+const { revision, modern, how, http, sse, command, args } = given;
 const pinned = modern ? { versionNegotiation: { mode: { pin: revision } } } : { supportedProtocolVersions: [revision] };
 const negotiation = { pinned, auto: { versionNegotiation: { mode: 'auto' } }, default: {} }[how];
 const client = new Client(
@@ -21,9 +21,13 @@ client.setNotificationHandler('notifications/message', listeners.log);
 client.setNotificationHandler('notifications/resources/updated', listeners.updated);
 for (const list of ['tools', 'resources', 'prompts'])
     client.setNotificationHandler(`notifications/${list}/list_changed`, listeners.changed);
-await client.connect(
-    http ? new StreamableHTTPClientTransport(new URL(http)) : new StdioClientTransport({ command, args, stderr: 'inherit' })
-);
+function transport() {
+    if (http) return new StreamableHTTPClientTransport(new URL(http));
+    if (sse) return new SSEClientTransport(new URL(sse));
+    return new StdioClientTransport({ command, args, stderr: 'inherit' });
+}
+
+await client.connect(transport());
 await take(
     client,
     {

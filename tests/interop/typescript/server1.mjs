@@ -3,6 +3,7 @@
 
 import { completable } from '@modelcontextprotocol/sdk/server/completable.js';
 import { McpServer, ResourceTemplate } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import {
@@ -61,7 +62,16 @@ function create() {
 }
 
 if (HTTP) {
-    listen(sessions(StreamableHTTPServerTransport, create));
+    const current = sessions(StreamableHTTPServerTransport, create);
+    const first = new Map();
+    listen(async (request, response) => {
+        const { pathname, searchParams } = new URL(request.url, 'http://here');
+        if (pathname === '/mcp') return current(request, response);
+        if (pathname === '/messages') return first.get(searchParams.get('sessionId')).handlePostMessage(request, response);
+        const transport = new SSEServerTransport('/messages', response);
+        first.set(transport.sessionId, transport);
+        await create().connect(transport);
+    });
 } else {
     const server = create();
     await server.connect(new StdioServerTransport());

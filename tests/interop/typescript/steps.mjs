@@ -1,6 +1,6 @@
 // The steps of ../README.md for both generations of the TypeScript SDK, against any server that offers the fixture.
 //
-//     client.mjs --revision REVISION --how pinned|default|auto --steps NAME,NAME... COMMAND ARGS... | --http URL
+//     client.mjs --revision REVISION --how pinned|default|auto --steps NAME,NAME... COMMAND ARGS... | --http URL | --sse URL
 //
 // Starts COMMAND as its server, or goes to the one at URL; takes the steps on one connection, in this order, and prints a line for each:
 // `step NAME ok` or `step NAME FAILED: why`. The exit status is 1 if a step failed.
@@ -51,8 +51,8 @@ export function options() {
     const named = {};
     while (given[0]?.startsWith('--')) named[given.shift().slice(2)] = given.shift();
     const [command, ...args] = given;
-    const { revision, how, http } = named;
-    return { revision, modern: revision === MODERN, how, steps: named.steps.split(','), http, command, args };
+    const { revision, how, http, sse } = named;
+    return { revision, modern: revision === MODERN, how, steps: named.steps.split(','), http, sse, command, args };
 }
 
 /** What `echo` is told to have all open event streams cut, by the relay that is between client and server. */

@@ -280,6 +280,8 @@ impl Shared {
         let asked = |method: &str| exchange.says(&format!("\"{method}\""));
         match self.wrong.as_deref() {
             Some("session") if asked("tools/list") => head.set("mcp-session-id", "another"),
+            // The start would fail without this one.
+            Some("status") if asked("notifications/initialized") => return false,
             Some("status") if head.start == "202" || asked("interop/unknown") => "200".clone_into(&mut head.start),
             Some("headers") if asked("resources/templates/list") => head.set("content-type", "text/plain"),
             Some("delete") if exchange.request.start == "DELETE" => "500".clone_into(&mut head.start),

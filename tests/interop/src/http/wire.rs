@@ -6,7 +6,7 @@ use mcp::ProtocolVersion;
 use serde_json::Value;
 
 use super::relay::{End, Exchange};
-use crate::table::Cell;
+use crate::table::{Cell, Transport};
 
 /// The steps that nobody takes: they are looked for in what was said.
 pub(crate) const STEPS: [&str; 5] = ["session", "status", "headers", "own_stream", "delete"];
@@ -64,7 +64,10 @@ fn sessionless(exchange: &Exchange, _: &Cell) -> Outcome {
 fn status(exchange: &Exchange, cell: &Cell) -> Outcome {
     let Some(head) = &exchange.response else { return Ok(()) };
     let wanted: &[&str] = match exchange.request.start.as_str() {
-        // A client that opens a second one for itself is refused.
+        // Whatever it is, the answer comes by the stream.
+        "POST" if cell.transport == Transport::Sse => &["202"],
+        // A client that opens a second one for itself is refused, and for a stream that is over nothing comes.
+        "GET" if exchange.resumes() => &["200", "204", "409"],
         "GET" => &["200", "409"],
         "DELETE" => &["200", "202", "204"],
         // An answer, or a notification, has none itself.
@@ -105,7 +108,7 @@ fn headers(exchange: &Exchange, cell: &Cell) -> Outcome {
         check(name.is_none() || head.header("mcp-name") == name, format!("Mcp-Name {:?}", head.header("mcp-name")))?;
     }
     match &exchange.response {
-        Some(response) if exchange.end == End::Whole && !exchange.data.is_empty() => check(
+        Some(response) if response.start == "200" && message.get("id").is_some() => check(
             matches!(response.kind(), Some("application/json" | "text/event-stream")),
             format!("an answer of the type {:?}", response.kind()),
         ),
