@@ -47,7 +47,7 @@ impl Site {
         self.runtime.settle();
         assert_eq!((self.web.server.connections(), self.runtime.tasks(), self.budget.used()), (0, 0, 0));
         let mut cx = std::task::Context::from_waker(Waker::noop());
-        assert!(self.web.open.poll_closed(&mut cx).is_ready());
+        assert!(self.web.open.poll_closed(&cx).is_ready());
     }
 }
 

@@ -3,9 +3,10 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::BOUND;
@@ -301,7 +302,7 @@ fn the_end_in_good_order() {
         gate.reached(on, 1).await;
         let shutdown = common::each::start(on, listening.shutdown(BOUND));
         beside(on, move || assert!(idle.is_closed())).await;
-        until(on, || std::net::TcpStream::connect(address).is_err()).await;
+        until(on, || TcpStream::connect(address).is_err()).await;
         gate.open();
         let answer = beside(on, move || busy.answer()).await;
         assert_eq!(text(&answer.message()), "waited");
@@ -332,6 +333,84 @@ fn what_does_not_finish_in_time_is_cut_and_reported() {
     });
 }
 
+/// Streams that would go on for ever end, whole, and nobody waits for them.
+#[test]
+fn open_streams_end_with_the_server() {
+    on_each_runtime(async |on| {
+        let (listening, address) = listen(on, &Gate::new(), HttpOptions::default()).await;
+        let mut streams = beside(on, move || {
+            let mut web = Web::connect(address);
+            let answer = web.ask("POST", &[], &initialize("2025-11-25"));
+            let session = answer.header("mcp-session-id").expect("a session").to_owned();
+            let headers = [("Mcp-Session-Id", session.as_str())];
+            let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+            assert_eq!(web.ask("POST", &headers, &initialized.to_string()).status(), 202);
+            web.request("GET", &headers, "");
+            let mut subscription = Web::connect(address);
+            let filter = json!({ "notifications": { "toolsListChanged": true } });
+            subscription.send(modern_post(&modern(1, "subscriptions/listen", filter)));
+            let mut streams = [web, subscription];
+            for stream in &mut streams {
+                let head = stream.head();
+                assert_eq!(head.headers["content-type"], "text/event-stream", "{head:?}");
+                assert!(!stream.piece().is_empty());
+            }
+            streams
+        })
+        .await;
+        let drained = soon(on, listening.shutdown(BOUND)).await;
+        assert_eq!((drained.connections, drained.cut), (2, Vec::new()));
+        beside(on, move || {
+            for stream in &mut streams {
+                // To the end of the last chunk.
+                stream.rest();
+                assert!(stream.is_closed());
+            }
+        })
+        .await;
+    });
+}
+
+/// How a client under load asks.
+#[derive(Clone, Copy)]
+enum Asks {
+    /// In requests that stand alone.
+    Alone,
+    /// In a session.
+    InASession,
+}
+
+/// Asks again and again until the port is closed; how many answers came. An answer that has begun comes whole.
+fn ask_on_and_on(address: SocketAddr, asks: Asks, answered: &AtomicUsize) {
+    while let Some(mut web) = TcpStream::connect(address).ok().and_then(Web::of) {
+        let mut request = modern_call(1, "count", json!({}));
+        if matches!(asks, Asks::InASession) {
+            if web.try_send(common::web::request("POST", &[], &initialize("2025-06-18"))).is_err() {
+                return;
+            }
+            let Some(head) = web.try_head() else { return };
+            let Some(session) = head.headers.get("mcp-session-id").cloned() else {
+                // No session is begun at the end.
+                assert_eq!(head.status, 503, "{head:?}");
+                return;
+            };
+            web.rest();
+            let headers = [("Mcp-Session-Id", session.as_str())];
+            request = common::web::request("POST", &headers, &call(1, "count", json!({})).to_string());
+        }
+        while web.try_send(&request).is_ok() {
+            let Some(head) = web.try_head() else { break };
+            if head.status != 200 {
+                // It came when the session was over; its handler has not run.
+                assert!([404, 503].contains(&head.status), "{head:?}");
+                break;
+            }
+            assert!(web.rest().len() > 50_000);
+            answered.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
 /// Under load: whatever has begun is answered, whole.
 #[test]
 fn no_answer_is_lost_at_the_end() {
@@ -345,20 +424,9 @@ fn no_answer_is_lost_at_the_end() {
         let listening = on.listen_http(server, HttpOptions::default()).await.expect("a port");
         let address = listening.address().tcp().expect("a TCP address");
         let answered = Arc::new(AtomicUsize::new(0));
-        let clients = (0..8).map(|_| {
+        let clients = [Asks::Alone, Asks::InASession].repeat(4).into_iter().map(|asks| {
             let answered = Arc::clone(&answered);
-            std::thread::spawn(move || {
-                // Until the port is closed.
-                while let Ok(stream) = std::net::TcpStream::connect(address) {
-                    let Some(mut web) = Web::of(stream) else { return };
-                    while web.try_send(modern_call(1, "count", json!({}))).is_ok() {
-                        let Some(head) = web.try_head() else { break };
-                        assert_eq!(head.status, 200);
-                        assert!(web.rest().len() > 50_000);
-                        answered.fetch_add(1, Ordering::SeqCst);
-                    }
-                }
-            })
+            thread::spawn(move || ask_on_and_on(address, asks, &answered))
         });
         let clients = clients.collect::<Vec<_>>();
         until(on, || answered.load(Ordering::SeqCst) > 50).await;
@@ -366,6 +434,29 @@ fn no_answer_is_lost_at_the_end() {
         assert_eq!(drained.cut, Vec::new());
         beside(on, move || clients.into_iter().for_each(|client| client.join().expect("no panic"))).await;
         assert_eq!(begun.load(Ordering::SeqCst), answered.load(Ordering::SeqCst));
+    });
+}
+
+/// One server, at once over HTTP and in memory: what changes, changes for both.
+#[test]
+fn one_server_on_two_transports() {
+    on_each_runtime(async |on| {
+        let server = server(&Gate::new());
+        let listening = on.listen_http(server.clone(), HttpOptions::default()).await.expect("a port");
+        let address = listening.address().tcp().expect("a TCP address");
+        let client = on.pair(server.clone(), mcp::Client::builder("memory", "1")).await.expect("a client");
+        let new = Tool::new("new", "", async || "new");
+        let add = |edit: &mut mcp::Edit| {
+            edit.tool(new);
+        };
+        server.update(add).expect("a name of its own");
+        assert_eq!(soon(on, client.call_tool("new", ())).await.expect("an answer").joined_text(), "new");
+        beside(on, move || {
+            let mut web = Web::connect(address);
+            web.send(modern_call(1, "new", json!({})));
+            assert_eq!(text(&web.answer().message()), "new");
+        })
+        .await;
     });
 }
 
