@@ -1,5 +1,6 @@
 //! What a client sees: a request goes in as its head and its body, a response comes out.
 
+mod any_order;
 mod exchange;
 mod ladder;
 mod screening;
