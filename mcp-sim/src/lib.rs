@@ -132,6 +132,7 @@
 mod checks;
 mod client_app;
 mod clock;
+mod exchange;
 mod explore;
 mod faults;
 mod hostile;
@@ -156,6 +157,9 @@ mod world;
 
 pub use checks::{Complaint, RULES};
 pub use clock::{Place, Schedule};
+pub use exchange::{
+    EXCHANGE_RULES, ExchangeComplaint, ExchangeFailure, ExchangeTally, run_exchange_mutants, run_exchanges,
+};
 pub use explore::{Finding, explore, find, try_seed};
 pub use faults::{Faults, Pieces};
 pub use hostile::{Due, Line};

@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use mcp_sim::{Counts, Items, Tally, run_many, run_mutants, run_some, seed_of_environment};
+use mcp_sim::{
+    Counts, ExchangeTally, Items, Tally, run_exchange_mutants, run_exchanges, run_many, run_mutants, run_some,
+    seed_of_environment,
+};
 
 const USAGE: &str = "\
 Usage: mcp-sim [--runs N] [--threads N]
@@ -52,16 +55,24 @@ const A_PART: u64 = 20_000;
 fn worlds(base: u64, runs: u64, threads: usize) -> ExitCode {
     println!("{runs} seeds from {base:#x} on, {threads} threads");
     let start = Instant::now();
-    let mut all = Tally::default();
-    while all.seeds < runs && all.failures.is_empty() {
-        all.add(run_many(base.wrapping_add(all.seeds), (runs - all.seeds).min(A_PART), threads));
-        for failure in &all.failures {
+    let (mut streams, mut exchanges) = (Tally::default(), ExchangeTally::default());
+    let is_fine = |streams: &Tally, exchanges: &ExchangeTally| {
+        streams.failures.is_empty() && exchanges.failures.is_empty()
+    };
+    while streams.seeds < runs && is_fine(&streams, &exchanges) {
+        let (from, part) = (base.wrapping_add(streams.seeds), (runs - streams.seeds).min(A_PART));
+        streams.add(run_many(from, part, threads));
+        exchanges.add(run_exchanges(from, part, threads));
+        for failure in &streams.failures {
+            println!("\n{failure}\n");
+        }
+        for failure in &exchanges.failures {
             println!("\n{failure}\n");
         }
         // A long run says how far it has come: whoever ends it early has that.
-        println!("{}", figures(&all, start.elapsed().as_secs_f64()));
+        println!("{}", figures(&streams, &exchanges, start.elapsed().as_secs_f64()));
     }
-    if all.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if is_fine(&streams, &exchanges) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn some(seed: u64, items: &Items) -> ExitCode {
@@ -70,21 +81,25 @@ fn some(seed: u64, items: &Items) -> ExitCode {
     for failure in &tally.failures {
         println!("\n{failure}\n");
     }
-    println!("{}", figures(&tally, start.elapsed().as_secs_f64()));
+    println!("{}", figures(&tally, &ExchangeTally::default(), start.elapsed().as_secs_f64()));
     if tally.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn figures(Tally { seeds, worlds, counts, .. }: &Tally, took: f64) -> String {
-    let (hours, speed) = (counts.nanos / 3_600_000_000_000, *worlds as f64 / took);
-    let Counts { messages, faults, steps, .. } = counts;
-    format!(
-        "{seeds} seeds, {worlds} worlds: {hours} simulated hours, {messages} messages, {faults} faults, {steps} steps; {took:.1} s, {speed:.0} worlds/s"
-    )
+fn figures(streams: &Tally, exchanges: &ExchangeTally, took: f64) -> String {
+    let told = |worlds: u64, kind: &str, Counts { steps, messages, faults, nanos }: Counts| {
+        let hours = nanos / 3_600_000_000_000;
+        format!("{worlds} of {kind}: {hours} simulated hours, {messages} messages, {faults} faults, {steps} steps")
+    };
+    let (seeds, worlds) = (streams.seeds, streams.worlds + exchanges.worlds);
+    let speed = worlds as f64 / took;
+    let streams = told(streams.worlds, "streams", streams.counts);
+    let exchanges = told(exchanges.worlds, "exchanges", exchanges.counts);
+    format!("{seeds} seeds, {worlds} worlds; {streams}; {exchanges}; {took:.1} s, {speed:.0} worlds/s")
 }
 
 fn mutants(base: u64) -> ExitCode {
     let (mut red, mut green) = (0, 0);
-    for caught in run_mutants(base) {
+    for caught in run_mutants(base).chain(run_exchange_mutants(base)) {
         println!("{caught}");
         *if caught.red.is_some() { &mut red } else { &mut green } += 1;
     }

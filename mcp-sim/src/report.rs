@@ -157,7 +157,7 @@ pub struct Caught {
 }
 
 /// After so many worlds a check that is still green counts as one that cannot fail.
-const PATIENCE: u64 = 4000;
+pub(crate) const PATIENCE: u64 = 4000;
 
 /// Plants every fault that is known, and looks whether its check turns red. Seeds from `base` on are tried.
 pub fn run_mutants(base: u64) -> impl Iterator<Item = Caught> {
@@ -201,7 +201,7 @@ impl Tally {
 }
 
 impl Counts {
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.steps += other.steps;
         self.messages += other.messages;
         self.faults += other.faults;
