@@ -7,7 +7,7 @@ use crate::report::{Failure, Outcome, Report};
 use crate::toolchain;
 
 /// The targets, in the order in which they run, each with the longest input that is tried, in bytes.
-const TARGETS: [(&str, u32); 9] = [
+const TARGETS: [(&str, u32); 10] = [
     ("line", 2000),
     ("message", 2000),
     ("uri_template", 500),
@@ -17,6 +17,7 @@ const TARGETS: [(&str, u32); 9] = [
     ("sse", 1000),
     ("headers", 1000),
     ("security", 400),
+    ("endpoint", 1000),
 ];
 
 /// How long each target runs unless told otherwise, and at most, in seconds.

@@ -125,7 +125,7 @@ impl Check for Shapes {
             (Told::Head, Part::Bytes(_)) => Told::Head,
             (Told::Answer, Part::Bytes(comment)) if messages(comment).is_empty() => Told::Answer,
             (Told::Head | Told::Answer, Part::End) => Told::End,
-            (before, part) => return Err(format!("response {number}: {part:?} after {before:?}")),
+            (before, _) => return Err(format!("response {number}, after {before:?}: {seen}")),
         };
         Ok(())
     }
@@ -141,7 +141,8 @@ fn messages(part: &[u8]) -> Vec<&[u8]> {
 }
 
 fn is_answer(message: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(message).is_ok_and(|message| message["method"].is_null())
+    serde_json::from_slice::<Value>(message)
+        .is_ok_and(|message| message["result"].is_object() || message["error"].is_object())
 }
 
 /// Which stream a response reads.
@@ -226,7 +227,9 @@ impl Check for OwnAnswers {
                     (Outcome::Error(..) | Outcome::Status(404), _) if self.sessions_over > 0 => true,
                     // There is a limit to how much is kept for whoever may come back, and to how many come at once.
                     (Outcome::Status(400), _) => is_stormy,
-                    (Outcome::Status(503), _) => facts.options.limits.session_streams < 100,
+                    (Outcome::Error(_, why), _) if why.contains("too many requests") => {
+                        facts.options.limits.session_streams < 100
+                    }
                     (Outcome::Broken, _) => is_stormy || facts.breaks || self.sessions_over > 0,
                     _ => false,
                 };

@@ -204,7 +204,8 @@ impl Host {
                 let owner = self.principal(&session, &principal);
                 let found = self.sessions.find(now, &session, Some(&owner)).copied();
                 let at = found.map_err(|reason| refuse(self, reason).of(&message))?;
-                self.post(now, number, at, message, &parts).map_err(|reason| refuse(self, reason))?;
+                let refused = message.clone();
+                self.post(now, number, at, message, &parts).map_err(|reason| refuse(self, reason).of(&refused))?;
             }
             Classified::Legacy(LegacyCall::Sessionless { message, .. }) => {
                 return Err(refuse(self, Reason::SessionMissing).of(&message));

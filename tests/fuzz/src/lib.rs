@@ -8,6 +8,7 @@
 
 mod bytes;
 mod choices;
+mod endpoint;
 mod headers;
 mod line;
 mod message;
@@ -22,6 +23,7 @@ mod sse;
 mod uri_template;
 
 pub use bytes::bytes;
+pub use endpoint::endpoint;
 pub use headers::headers;
 pub use line::line;
 pub use message::message;
@@ -41,7 +43,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "line", run: line },
     Target { name: "message", run: message },
     Target { name: "bytes", run: bytes },
@@ -51,4 +53,5 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "sse", run: sse },
     Target { name: "headers", run: headers },
     Target { name: "security", run: security },
+    Target { name: "endpoint", run: endpoint },
 ];
