@@ -56,9 +56,8 @@ fn worlds(base: u64, runs: u64, threads: usize) -> ExitCode {
     println!("{runs} seeds from {base:#x} on, {threads} threads");
     let start = Instant::now();
     let (mut streams, mut exchanges) = (Tally::default(), ExchangeTally::default());
-    let is_fine = |streams: &Tally, exchanges: &ExchangeTally| {
-        streams.failures.is_empty() && exchanges.failures.is_empty()
-    };
+    let is_fine =
+        |streams: &Tally, exchanges: &ExchangeTally| streams.failures.is_empty() && exchanges.failures.is_empty();
     while streams.seeds < runs && is_fine(&streams, &exchanges) {
         let (from, part) = (base.wrapping_add(streams.seeds), (runs - streams.seeds).min(A_PART));
         streams.add(run_many(from, part, threads));

@@ -46,7 +46,7 @@ impl Site {
     fn is_clean(&self) {
         self.runtime.settle();
         assert_eq!((self.web.server.connections(), self.runtime.tasks(), self.budget.used()), (0, 0, 0));
-        let mut cx = std::task::Context::from_waker(Waker::noop());
+        let cx = std::task::Context::from_waker(Waker::noop());
         assert!(self.web.open.poll_closed(&cx).is_ready());
     }
 }
