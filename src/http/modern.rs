@@ -153,7 +153,10 @@ impl<R: Spawn> Serving<R> {
             while exchange.has_room()
                 && let Some(transmit) = state.connection.poll_transmit()
             {
-                exchange.push(now, transmit);
+                // What belongs to no exchange has no way to the client.
+                if transmit.origin == EXCHANGE {
+                    exchange.push(now, transmit);
+                }
             }
             state.take_events(&mut turn);
             state.expire_waiting(now, &mut turn);

@@ -103,6 +103,10 @@ impl Tool {
     /// Another schema for the arguments than the one made from their type. One that does not say `"type": "object"` is a fault of
     /// the server's definition.
     ///
+    /// What of the arguments is annotated with `x-mcp-header` clients also send in headers, over HTTP (2026-07-28), so that whoever stands in
+    /// between can read it there: never a secret. With the feature `http`, annotations that break the rules are a fault as well, and
+    /// calls whose headers say something else than their arguments are refused.
+    ///
     /// ```
     /// use mcp::Tool;
     /// use serde_json::{Map, Value, json};

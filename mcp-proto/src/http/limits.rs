@@ -19,13 +19,13 @@ pub struct HttpLimits {
     /// How long an answer may take until its response becomes a stream of events, so that no proxy gives it up. Default 5 s.
     /// Until then the status is open, so that an error can have its own.
     pub late_commit: Duration,
-    /// How long a stream of events may be silent until a comment is sent. Default 15 s. One is also sent at once when a stream
+    /// How long a stream of events may be silent until a comment is sent. Default 15 s, at least 1 ms. One is also sent at once when a stream
     /// is opened, since some proxies hold the head back until the first byte of the body.
     pub keep_alive: Duration,
     /// How long clients are asked to wait that are refused for want of room (503, `Retry-After`). Default 1 s.
     pub retry_after: Duration,
-    /// Bytes that wait for one response and are not taken. Default 1 MiB. Over it, what can be left out of an exchange of the
-    /// modern era is (progress, logs), and a stream of a session is cut, to be resumed. One message is always taken.
+    /// Bytes that wait for one response and are not taken. Default 1 MiB. Over it, an exchange that stands alone takes no more from its
+    /// connection, which has limits of its own, and a stream of a session is cut, to be resumed. One message is always taken.
     pub stream_output: usize,
     /// Sessions at once. Default 10 000. Over it, the one that was idle longest goes.
     pub sessions: usize,

@@ -3,7 +3,18 @@
 //! Specification: basic/transports (2025-03-26 to 2025-11-25: Streamable HTTP with sessions; 2026-07-28: without), and HTTP with SSE of
 //! 2024-11-05. Nothing here knows an HTTP library beyond the types of the crate `http`: a driver shows heads and bodies of requests, and
 //! is told heads, data and ends of responses.
+//!
+//! A request's way, as a driver leads it:
+//!
+//! 1. [`Endpoint::screen`] judges its head before its body is read, [`Endpoint::classify`] the message in the body: what it is, and who
+//!    serves it. Either may answer with a [`Refusal`].
+//! 2. What stands alone gets a [`Connection`](crate::Connection) of its own, and an [`Exchange`] makes the response of what that sends:
+//!    JSON or a stream of events, whichever suits what comes first.
+//! 3. What belongs to a session is found in [`Sessions`], and served by the connection of that one; its [`Session`] makes the responses and
+//!    keeps what may have to be sent again.
+//! 4. Both yield [`Output`] for as long as there is any, and say when they want to be woken.
 
+pub mod client;
 pub mod headers;
 pub mod security;
 pub mod sse;

@@ -19,6 +19,9 @@ pub(super) struct Shape {
     preference: Preference,
 }
 
+/// Comments do not follow each other any sooner, whatever the limits say: what is due again at once would never be done.
+const BREATH: Duration = Duration::from_millis(1);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Nothing is committed. At this moment a stream of events is.
@@ -52,11 +55,13 @@ pub(super) enum Due {
 impl Shape {
     /// Nothing is decided yet; after `patience` it will be a stream of events.
     pub(super) fn open(now: Timestamp, patience: Duration, keep_alive: Duration) -> Self {
+        let keep_alive = keep_alive.max(BREATH);
         Self { state: State::Open { until: now + patience }, keep_alive, preference: Preference::Json }
     }
 
     /// A stream of events from the beginning.
     pub(super) fn events(now: Timestamp, keep_alive: Duration) -> Self {
+        let keep_alive = keep_alive.max(BREATH);
         Self { state: State::Events { comment: now + keep_alive }, keep_alive, preference: Preference::Events }
     }
 

@@ -16,6 +16,8 @@ pub use id::{ProgressToken, RequestId};
 pub use message::{Json, Kind, Message};
 pub(crate) use salvage::Salvage;
 pub use scan::Fault;
+#[cfg(feature = "http")]
+pub(crate) use scan::elements;
 pub(crate) use scan::members;
 pub(crate) use tail::Tail;
 

@@ -160,6 +160,12 @@ pub(crate) fn members<'a>(text: &'a str, mut member: impl FnMut(&str, &'a str)) 
     scanner.end()
 }
 
+/// The texts of the elements of `text`, if it is an array.
+#[cfg(feature = "http")]
+pub(crate) fn elements(text: &str) -> impl Iterator<Item = &str> {
+    Elements::of(text).into_iter().flatten()
+}
+
 /// The elements of an array, one after the other, without a list of them: a hostile array has millions.
 #[derive(Clone, Debug)]
 pub(super) struct Elements<'a> {

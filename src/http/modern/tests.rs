@@ -36,9 +36,29 @@ impl Site {
     }
 
     fn answer(&self, start: Start, message: &Value) -> impl Future<Output = Response<Body>> + '_ {
+        self.answer_to(start, message, &[])
+    }
+
+    /// The same for a request with these headers.
+    fn answer_to(
+        &self,
+        start: Start,
+        message: &Value,
+        headers: &[(&str, &str)],
+    ) -> impl Future<Output = Response<Body>> + '_ {
         let message = Message::scan(message.to_string().as_bytes(), &Limits::default());
-        let caller = Caller::new(None, Request::post("/mcp").body(()).unwrap().into_parts().0);
+        let request =
+            headers.iter().fold(Request::post("/mcp"), |request, (name, value)| request.header(*name, *value));
+        let caller = Caller::new(None, request.body(()).unwrap().into_parts().0);
         answer(&self.web, start, message, Arc::new(caller))
+    }
+
+    /// The status and the body of what is answered without anybody waiting for anything.
+    fn ask(&self, start: Start, message: &Value) -> (u16, String) {
+        let mut response = block_on(poll_once(self.answer(start, message))).expect("a head");
+        let (body, ended) = read(response.body_mut());
+        assert!(ended, "{body}");
+        (response.status().as_u16(), body)
     }
 
     /// Nothing of any exchange is left: no connection, no task, no bytes.
@@ -270,4 +290,82 @@ fn pain_35_a_call_costs_the_same_however_much_is_offered() {
     let (few, many) = (cost(1), cost(500));
     assert_eq!(few, many);
     assert!(few < 50, "allocations of one call: {few}");
+}
+
+/// Clients of the legacy era without sessions: each message by itself, in the revision that it says; nobody can be asked.
+#[test]
+fn without_sessions_every_message_is_served_by_itself() {
+    let site = Site::new(server(&Alive::default()).tool(Tool::new("ask", "", async |ctx: Context| {
+        match ctx.elicit("who", crate::Form::of::<Who>("Who?")).await {
+            Ok(_) => "answered".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    })));
+    let json = |body: &str| serde_json::from_str::<Value>(body).unwrap();
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": { "elicitation": {} }, "clientInfo": { "name": "c", "version": "1" } });
+    let (status, body) =
+        site.ask(Start::Handshake, &json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params }));
+    assert_eq!((status, &json(&body)["result"]["protocolVersion"]), (200, &json!("2025-06-18")));
+    for version in ProtocolVersion::LEGACY {
+        let start = Start::Assume(version);
+        let ask = |message: Value| site.ask(start, &message);
+        let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        assert_eq!(ask(initialized), (202, String::new()), "{version}");
+        let (status, body) = ask(json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" }));
+        assert_eq!((status, json(&body)["result"]["tools"].as_array().map(Vec::len)), (200, Some(4)), "{version}");
+        let call =
+            |tool: &str| json!({ "jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": { "name": tool } });
+        let (_, body) = ask(call("ask"));
+        let told = json(&body)["result"]["content"][0]["text"].clone();
+        assert!(told.as_str().is_some_and(|told| told != "answered"), "{version}: {body}");
+        let (status, body) = ask(json!([call("fast"), { "jsonrpc": "2.0", "id": 4, "method": "ping" }]));
+        let is_batch = version.rules().batches;
+        assert_eq!(status, if is_batch { 200 } else { 400 }, "{version}: {body}");
+        assert_eq!(body.matches("data: ").count(), if is_batch { 2 } else { 0 }, "{version}: {body}");
+    }
+    site.is_clean();
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Who {
+    #[expect(dead_code, reason = "its name is asked for")]
+    name: String,
+}
+
+/// What a client sends is compared with its headers as it came: what interceptors make of it is their business.
+#[test]
+fn interceptors_may_change_what_headers_mirror() {
+    struct Moves;
+
+    impl crate::Interceptor for Moves {
+        async fn request(&self, mut request: crate::Incoming, next: crate::Next) -> crate::Outcome {
+            if request.method() == "tools/call" {
+                let moved = json!({ "name": "place", "arguments": { "region": "moon" } });
+                request.set_params(&moved).expect("they can be encoded");
+            }
+            next.run(request).await
+        }
+    }
+
+    let tool = |name: &str, header: &str| {
+        let schema =
+            json!({ "type": "object", "properties": { "region": { "type": "string", "x-mcp-header": header } } });
+        let Value::Object(schema) = schema else { unreachable!("an object") };
+        Tool::new(name, "", async |args: serde_json::Map<String, Value>| args["region"].to_string())
+            .input_schema(schema)
+    };
+    let site = Site::new(Server::new("s", "1").intercept(Moves).tool(tool("place", "Region")));
+    let call = modern("tools/call", &json!({ "name": "place", "arguments": { "region": "eu" } }));
+    for (region, status) in [("eu", 200), ("moon", 400)] {
+        let answer = site.answer_to(MODERN, &call, &[("mcp-param-region", region)]);
+        let mut response = block_on(poll_once(answer)).expect("a head");
+        let (body, _) = read(response.body_mut());
+        assert_eq!((response.status().as_u16(), body.contains("moon")), (status, true), "{body}");
+    }
+    site.is_clean();
+
+    // Clients leave out a tool that breaks a rule, so a server does not begin with one.
+    let refused = Server::new("s", "1").tool(tool("wrong", "not a name")).check();
+    let Err(crate::Error::Definition(faults)) = refused else { panic!("{refused:?}") };
+    assert!(faults[0].contains("wrong") && faults[0].contains("x-mcp-header"), "{faults:?}");
 }

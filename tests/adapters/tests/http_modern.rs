@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use common::each::{Adapter, beside, on_each_runtime, until};
 use common::modern;
+use common::spans::Spans;
 use common::web::{Web, modern_post, request};
 use mcp::http::{HttpLimits, HttpOptions};
 use mcp::model::{ElicitResult, LoggingLevel};
 use mcp::net::Listening;
 use mcp::{Budget, Change, Context, Error, Form, Item, Server, Tool, ToolError};
 use serde_json::{Map, Value, json};
+use tracing::Level;
 
 /// How many handlers are at work, and what holds them.
 #[derive(Clone)]
@@ -457,4 +459,32 @@ fn who_comes_when_there_is_no_room_may_come_again() {
         })
         .await;
     });
+}
+
+/// Each request is a span, and one whose client is gone was cancelled.
+#[tokio::test]
+async fn a_request_is_a_span_also_if_it_is_given_up() {
+    let (spans, _guard) = Spans::of_this_thread(Level::INFO);
+    let (work, budget) = (Work::new(), Budget::new(1 << 20));
+    let listening = mcp_tokio::listen_http(0, server(&work, &budget), HttpOptions::default()).await.expect("a port");
+    let address = listening.address().tcp().expect("a TCP address");
+    let send = |tool: &str| {
+        let call = call(tool);
+        tokio::task::spawn_blocking(move || {
+            let mut web = Web::connect(address);
+            web.send(call);
+            web
+        })
+    };
+    let _answered = send("fast").await.expect("no panic");
+    let span = spans.one("mcp.server", "tools/call fast").await;
+    assert_eq!((span.field("network.transport"), span.field("jsonrpc.request.id")), ("tcp", "7"), "{span:#?}");
+    assert_eq!((span.field("mcp.protocol.version"), span.field("error.type")), ("2026-07-28", ""));
+
+    let web = send("wait").await.expect("no panic");
+    common::until(|| work.count() == 1).await;
+    drop(web);
+    let span = spans.one("mcp.server", "tools/call wait").await;
+    assert_eq!(span.field("error.type"), "cancelled", "{span:#?}");
+    assert!(spans.events().iter().all(|event| event.level > Level::WARN), "{:#?}", spans.events());
 }

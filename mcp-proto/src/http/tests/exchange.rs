@@ -144,6 +144,38 @@ fn what_is_not_read_does_not_pile_up() {
     assert!(!exchange.has_room(), "one message is always taken");
 }
 
+/// Limits that make no sense do not make a driver turn for ever.
+#[test]
+fn what_is_due_is_due_later_again() {
+    let limits = HttpLimits { keep_alive: Duration::ZERO, late_commit: Duration::ZERO, ..HttpLimits::default() };
+    let mut exchange = Exchange::new(Era::Modern, &message(&call("x")), &limits, NOW);
+    for _ in 0..3 {
+        let due = exchange.poll_timeout().unwrap();
+        exchange.handle_timeout(due);
+        assert!(exchange.poll_timeout().unwrap() > due);
+    }
+}
+
+/// A JSON response is one piece right after its head, and says so; a stream never is, and no response is before its head was taken.
+#[test]
+fn the_rest_is_one_piece_or_a_stream() {
+    for (name, is_one_piece) in [("fast", true), ("-32603", true), ("progress", false)] {
+        let (mut exchange, mut connection, id) = working(&call(name));
+        assert_eq!(exchange.take_rest(), None);
+        serve(&mut connection, id, &message(&call(name)));
+        carry(&mut connection, &mut exchange, NOW);
+        assert_eq!(exchange.take_rest(), None);
+        assert!(matches!(exchange.poll_output(), Some(Output::Head(_))));
+        assert!(exchange.is_ended() && !exchange.is_over());
+        let rest = exchange.take_rest();
+        assert_eq!((rest.is_some(), exchange.is_over()), (is_one_piece, is_one_piece), "{name}");
+        assert!(rest.is_none_or(|rest| rest.starts_with(b"{") && exchange.buffered() == 0));
+    }
+    let mut accepted = exchange(r#"{"jsonrpc":"2.0","method":"notifications/anything"}"#);
+    assert!(matches!(accepted.poll_output(), Some(Output::Head(_))));
+    assert_eq!((accepted.take_rest(), accepted.take_rest()), (Some(Bytes::new()), None));
+}
+
 /// A connection that ends before it has answered: 500 while there is a choice, and just the end after that.
 #[test]
 fn an_exchange_that_ends_unanswered_is_500() {
