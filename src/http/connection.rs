@@ -27,6 +27,9 @@ use crate::runtime::Runtime;
 /// What hyper may gather of a head that is read, or of a response that is written; the least that it takes is 8 KiB.
 const BUFFER: usize = 64 * 1024;
 
+/// How long after the grace a connection may still take to send what its requests were answered with at the end of it.
+const FLUSH: Duration = Duration::from_secs(2);
+
 /// What a request's way through the service needs to know of the connection by which it came.
 #[derive(Debug, Default)]
 pub(super) struct Visitor {
@@ -122,7 +125,7 @@ struct Leaving {
 
 impl<R: Runtime> Guest for Visit<R> {
     fn see_out(&self, grace: Duration) {
-        let until = self.runtime.now() + grace;
+        let until = self.runtime.now() + grace + FLUSH;
         let task = {
             let mut leaving = self.lock();
             leaving.until = Some(leaving.until.map_or(until, |known| known.min(until)));
@@ -375,6 +378,8 @@ mod tests {
         client.guest.see_out(Duration::from_secs(1));
         client.guest.see_out(SILENCE);
         client.runtime.pass(Duration::from_secs(1));
+        assert!(!client.is_over());
+        client.runtime.pass(FLUSH);
         assert!(client.is_over());
         assert_eq!((client.guest.cut(), client.guest.working()), (1, 0));
     }

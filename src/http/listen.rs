@@ -19,7 +19,7 @@ use super::legacy::sse::Door;
 use super::options::{Allowed, HttpOptions};
 use super::service::Web;
 use crate::Result;
-use crate::net::{Accepted, Address, Bind, Guest, Host, Listener, Listening, bind_socket, keep};
+use crate::net::{Accepted, Address, Bind, Cut, Guest, Host, Listener, Listening, bind_socket, keep};
 use crate::runtime::Spawn;
 use crate::server::Server;
 use crate::stream::Budget;
@@ -142,6 +142,10 @@ impl<R: Spawn> Host for Site<R> {
 
     fn close(&self, grace: Duration) {
         self.web.open.close(self.web.runtime.now(), grace);
+    }
+
+    fn take_cut(&self) -> Vec<Cut> {
+        self.web.open.take_cut()
     }
 
     fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {

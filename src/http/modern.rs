@@ -85,7 +85,7 @@ impl<R: Spawn> Serving<R> {
             parts.shared.with(|state| state.connection.handle_message(now, EXCHANGE, message));
         }
         // After that: it may be told to end at once, which finishes what has come.
-        let entry = open.enter(&parts.shared);
+        let entry = open.enter(caller.address(), &parts.shared);
         Self {
             parts,
             caller,

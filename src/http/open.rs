@@ -1,12 +1,13 @@
 //! What is open beside connections: exchanges and sessions, which have to end when their listener does.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::Timestamp;
-use crate::net::Guest;
+use crate::net::{Cut, Guest};
 use crate::stream::Shared;
 
 /// See the module.
@@ -15,22 +16,25 @@ pub(super) struct Open(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    all: BTreeMap<u64, Arc<Shared>>,
+    all: BTreeMap<u64, (Option<SocketAddr>, Arc<Shared>)>,
     next: u64,
     /// Set once all is to end: by when.
     until: Option<Timestamp>,
+    /// What did not finish in time.
+    cut: Vec<Cut>,
     /// Who waits for it.
     waiting: Option<Waker>,
 }
 
 impl Open {
-    /// Has an exchange or a session told of the end, until the entry is dropped. If the end has begun, it is told at once.
-    pub(super) fn enter(self: &Arc<Self>, shared: &Arc<Shared>) -> Entry {
+    /// Has an exchange or a session told of the end, until the entry is dropped; `peer` is where its client is, if that is one place. If
+    /// the end has begun, it is told at once.
+    pub(super) fn enter(self: &Arc<Self>, peer: Option<SocketAddr>, shared: &Arc<Shared>) -> Entry {
         let (number, until) = {
             let mut state = self.lock();
             let number = state.next;
             state.next += 1;
-            state.all.insert(number, Arc::clone(shared));
+            state.all.insert(number, (peer, Arc::clone(shared)));
             (number, state.until)
         };
         if let Some(until) = until {
@@ -50,11 +54,22 @@ impl Open {
             let mut state = self.lock();
             let until = now + grace;
             state.until = Some(state.until.map_or(until, |known| known.min(until)));
-            state.all.values().map(Arc::clone).collect::<Vec<_>>()
+            state.all.values().map(|(_, shared)| Arc::clone(shared)).collect::<Vec<_>>()
         };
         for shared in all {
             shared.see_out(grace);
         }
+    }
+
+    /// What did not finish in time, also of what is still there.
+    pub(super) fn take_cut(&self) -> Vec<Cut> {
+        let (mut cut, left) = {
+            let mut state = self.lock();
+            (std::mem::take(&mut state.cut), state.all.values().cloned().collect::<Vec<_>>())
+        };
+        let left = left.into_iter().map(|(peer, shared)| Cut { peer, calls: shared.working() });
+        cut.extend(left.filter(|cut| cut.calls > 0));
+        cut
     }
 
     /// Ready once nothing is open.
@@ -83,11 +98,16 @@ pub(super) struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        let Some((peer, shared)) = self.open.lock().all.get(&self.number).cloned() else { return };
+        let calls = shared.cut();
         let mut state = self.open.lock();
+        if state.until.is_some() && calls > 0 {
+            state.cut.push(Cut { peer, calls });
+        }
         let left = state.all.remove(&self.number);
         let waiting = if state.all.is_empty() { state.waiting.take() } else { None };
         drop(state);
-        drop(left);
+        drop((left, shared));
         if let Some(waiting) = waiting {
             waiting.wake();
         }
@@ -125,12 +145,12 @@ mod tests {
         let closed = || block_on(poll_once(std::future::poll_fn(|cx| open.poll_closed(cx)))).is_some();
         assert!(closed() && !open.is_ending());
         let (early, late) = (shared(), shared());
-        let entry = open.enter(&early);
+        let entry = open.enter(None, &early);
         assert!(!closed() && !is_closed(&early));
         open.close(NOW, GRACE);
         assert!(open.is_ending() && is_closed(&early));
         // Also what is opened after that.
-        let other = open.enter(&late);
+        let other = open.enter(None, &late);
         assert!(is_closed(&late));
         drop(entry);
         assert!(!closed());

@@ -147,6 +147,11 @@ impl Hall {
         state.guests.values().map(|(_, guest)| Arc::clone(guest)).collect()
     }
 
+    /// For the keeper: what was cut beside the clients.
+    pub(super) fn add_cut(&self, cut: Vec<Cut>) {
+        self.lock().report.cut.extend(cut);
+    }
+
     /// For the keeper: it is over. Whoever is still there is cut.
     pub(super) fn end(&self) {
         let left = std::mem::take(&mut self.lock().guests);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::or;
 
-use super::Accepted;
 use super::opening::Opening;
+use super::{Accepted, Cut};
 use crate::runtime::Spawn;
 use crate::server::Server;
 use crate::stream::{Budget, Shared, begin_server};
@@ -33,6 +33,11 @@ pub(crate) trait Host: Send + Sync + 'static {
     /// shorter grace.
     fn close(&self, grace: Duration) {
         let _ = grace;
+    }
+
+    /// What of it did not finish in time; asked once the end is over, or has taken too long.
+    fn take_cut(&self) -> Vec<Cut> {
+        Vec::new()
     }
 
     /// Ready once that is over.

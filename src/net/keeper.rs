@@ -116,6 +116,7 @@ impl<R: Spawn, H: Host> Keeper<R, H> {
         };
         drop(listener);
         self.see_out(grace).await;
+        self.hall.0.add_cut(self.host.take_cut());
         lease.leave().await;
     }
 

@@ -32,7 +32,7 @@ pub(super) fn shared<R: Spawn>(web: &Web<R>) -> Arc<Shared> {
 /// The task of a session that is entered where the end of the listener and changes of the server are told.
 pub(super) fn run<R: Spawn, F: Front>(web: &Web<R>, front: Arc<F>) -> impl Future<Output = ()> + Send + use<R, F> {
     let shared = Arc::clone(front.shared());
-    let entry = web.open.enter(&shared);
+    let entry = web.open.enter(None, &shared);
     let place = web.server.tell(&shared);
     let session = Session::begin(Role::Server, shared.tracer(), web.runtime.now());
     let parts = Parts {

@@ -316,16 +316,29 @@ fn what_does_not_finish_in_time_is_cut_and_reported() {
     on_each_runtime(async |on| {
         let gate = Gate::new();
         let (listening, address) = listen(on, &gate, HttpOptions::default()).await;
-        let mut busy = Web::connect(address);
-        busy.send(modern_call(1, "wait", json!({})));
-        gate.reached(on, 1).await;
+        let mut in_session = beside(on, move || {
+            let mut web = Web::connect(address);
+            let answer = web.ask("POST", &[], &initialize("2025-11-25"));
+            let session = answer.header("mcp-session-id").expect("a session").to_owned();
+            web.request("POST", &[("Mcp-Session-Id", &session)], &call(2, "wait", json!({})).to_string());
+            web
+        })
+        .await;
+        let mut alone = Web::connect(address);
+        let from = alone.stream.local_addr().expect("connected");
+        alone.send(modern_call(1, "wait", json!({})));
+        gate.reached(on, 2).await;
         let drained = soon(on, listening.shutdown(Duration::from_millis(100))).await;
-        println!("{drained:?}");
-        assert_eq!(drained.connections, 1);
-        // It is told so, or disconnected.
+        let mut cut = drained.cut.iter().map(|cut| (cut.peer, cut.calls)).collect::<Vec<_>>();
+        cut.sort();
+        // A session is at no one place.
+        assert_eq!((drained.connections, cut), (2, vec![(None, 1), (Some(from), 1)]), "on {}", on.name());
+        // They are told so, or disconnected.
         beside(on, move || {
-            if let Some(head) = busy.try_head() {
-                assert!(head.status >= 500, "{head:?}");
+            for web in [&mut alone, &mut in_session] {
+                if web.try_head().is_some() {
+                    assert!(!web.rest().contains("waited"));
+                }
             }
         })
         .await;
