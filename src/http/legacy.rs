@@ -55,7 +55,7 @@ pub(super) async fn post<R: Spawn>(web: &Arc<Web<R>>, call: LegacyCall, caller: 
             Err(reason) => refuse(web, &caller, reason, Some(&message)),
         },
         LegacyCall::InSession { session, message, .. } => match find(web, &session, &caller) {
-            Ok(live) => answer(web, &live, message, caller).await,
+            Ok(live) => answer(web, &live, message, caller, Reason::SessionUnknown).await,
             Err(reason) => refuse(web, &caller, reason, Some(&message)),
         },
     }
@@ -122,7 +122,8 @@ async fn initialize<R: Spawn>(
     message: Message,
     caller: Arc<Caller>,
 ) -> Response<Body> {
-    let response = answer(web, live, message, caller).await;
+    // A session that is over before its first message has ended with the listener.
+    let response = answer(web, live, message, caller, Reason::ShuttingDown).await;
     if !response.headers().contains_key(SESSION_ID) {
         // Its client was refused, and was told of no session.
         web.sessions.table.forget(live.id());
@@ -131,12 +132,13 @@ async fn initialize<R: Spawn>(
     response
 }
 
-/// Hands a message to its session, and answers what comes of it.
+/// Hands a message to its session, and answers what comes of it: `over` if the session has ended.
 async fn answer<R: Spawn>(
     web: &Arc<Web<R>>,
     live: &Arc<Live>,
     message: Message,
     caller: Arc<Caller>,
+    over: Reason,
 ) -> Response<Body> {
     // Kept, since a message that is refused is gone by then.
     let refusal = |reason| web.endpoint.refusal(caller.headers(), reason).of(&message);
@@ -144,11 +146,11 @@ async fn answer<R: Spawn>(
         return refusal(Reason::Batch).into_response().map(Body::full);
     }
     let busy = refusal(Reason::TooManyExchanges);
-    let gone = refusal(Reason::SessionUnknown);
+    let over = refusal(over);
     match live.open_post(message, Arc::clone(&caller)) {
         Ok(key) => Reading::new(Arc::clone(live), key).respond().await,
         Err(Reason::TooManyExchanges) => busy.into_response().map(Body::full),
-        Err(_) => gone.into_response().map(Body::full),
+        Err(_) => over.into_response().map(Body::full),
     }
 }
 
