@@ -1,5 +1,5 @@
-//! Requests that stand alone (2026-07-28), over sockets and on every runtime: each is an exchange of its own, and whoever closes it has
-//! cancelled it. Every byte by hand.
+//! Requests that stand alone, over sockets and on every runtime: each is an exchange of its own. All of 2026-07-28 do, and whoever closes
+//! one has cancelled it; before that those of servers do that keep no sessions. Every byte by hand.
 
 mod common;
 
@@ -9,20 +9,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::each::{Adapter, beside, on_each_runtime, until};
-use common::modern;
-use common::spans::Spans;
 use common::web::{Web, modern_post, request};
-use mcp::http::{HttpLimits, HttpOptions};
+use common::{modern, request as legacy};
+use mcp::http::{HttpLimits, HttpOptions, Keeping};
 use mcp::model::{ElicitResult, LoggingLevel};
 use mcp::net::Listening;
 use mcp::{Budget, Change, Context, Error, Form, Item, Server, Tool, ToolError};
 use serde_json::{Map, Value, json};
-use tracing::Level;
 
 /// How many handlers are at work, and what holds them.
 #[derive(Clone)]
 struct Work {
     alive: Arc<AtomicUsize>,
+    /// How many were not given up.
+    done: Arc<AtomicUsize>,
     /// Closed by the test: there is nothing to receive.
     wait: smol::channel::Receiver<()>,
     open: smol::channel::Sender<()>,
@@ -40,7 +40,7 @@ impl Drop for Alive {
 impl Work {
     fn new() -> Self {
         let (open, wait) = smol::channel::bounded(1);
-        Self { alive: Arc::default(), wait, open }
+        Self { alive: Arc::default(), done: Arc::default(), wait, open }
     }
 
     fn begin(&self) -> Alive {
@@ -55,6 +55,11 @@ impl Work {
     /// Until the test lets it end.
     async fn opened(&self) {
         let _ = self.wait.recv().await;
+        self.done.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn done(&self) -> usize {
+        self.done.load(Ordering::SeqCst)
     }
 }
 
@@ -121,7 +126,7 @@ struct Site {
     server: Server,
     work: Work,
     budget: Budget,
-    _listening: Listening,
+    listening: Listening,
     address: SocketAddr,
 }
 
@@ -131,7 +136,7 @@ impl Site {
         let server = server(&work, &budget);
         let listening = on.listen_http(server.clone(), options).await.expect("a port");
         let address = listening.address().tcp().expect("a TCP address");
-        Self { server, work, budget, _listening: listening, address }
+        Self { server, work, budget, listening, address }
     }
 
     /// Nothing is left of any exchange, and the next one is served.
@@ -334,7 +339,7 @@ fn a_subscription_is_a_stream_until_either_side_ends_it() {
         drop(web);
         site.is_clean(on).await;
 
-        let Site { server, _listening: listening, .. } = site;
+        let Site { server, listening, .. } = site;
         let web = beside(on, move || {
             let mut web = Web::connect(address);
             web.send(listen());
@@ -461,30 +466,68 @@ fn who_comes_when_there_is_no_room_may_come_again() {
     });
 }
 
-/// Each request is a span, and one whose client is gone was cancelled.
-#[tokio::test]
-async fn a_request_is_a_span_also_if_it_is_given_up() {
-    let (spans, _guard) = Spans::of_this_thread(Level::INFO);
-    let (work, budget) = (Work::new(), Budget::new(1 << 20));
-    let listening = mcp_tokio::listen_http(0, server(&work, &budget), HttpOptions::default()).await.expect("a port");
-    let address = listening.address().tcp().expect("a TCP address");
-    let send = |tool: &str| {
-        let call = call(tool);
-        tokio::task::spawn_blocking(move || {
+/// A server that keeps nothing: it gives no session, each message says its revision, and there is no stream beside those of requests.
+#[test]
+fn without_sessions_every_message_says_its_revision() {
+    on_each_runtime(async |on| {
+        let site = Site::open(on, HttpOptions::default().sessions(Keeping::Nothing)).await;
+        let address = site.address;
+        beside(on, move || {
             let mut web = Web::connect(address);
-            web.send(call);
+            let client = json!({ "name": "c", "version": "1" });
+            let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client });
+            let answer = web.ask("POST", &[], &legacy(1, "initialize", params).to_string());
+            assert_eq!((answer.status(), answer.header("mcp-session-id")), (200, None));
+            assert_eq!(answer.json()["result"]["protocolVersion"], "2025-06-18");
+            for version in ["2025-03-26", "2025-06-18", "2025-11-25"] {
+                // An id of before means nothing here.
+                let headers = [("MCP-Protocol-Version", version), ("Mcp-Session-Id", "old")];
+                let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+                assert_eq!(web.ask("POST", &headers, initialized).status(), 202);
+                let call = |id: u32, tool: &str| legacy(id, "tools/call", json!({ "name": tool }));
+                let answer = web.ask("POST", &headers, &call(2, "fast").to_string());
+                assert_eq!((answer.status(), &answer.json()["id"]), (200, &json!(2)));
+                // Errors are answers.
+                assert_eq!(web.ask("POST", &headers, &call(3, "nobody").to_string()).status(), 200);
+                let batch = web.ask("POST", &headers, &json!([call(4, "fast"), call(5, "fast")]).to_string());
+                match version {
+                    "2025-03-26" => assert_eq!((batch.status(), events(&batch.body).len()), (200, 2)),
+                    _ => assert_eq!((batch.status(), &batch.json()["error"]["code"]), (400, &json!(-32600))),
+                }
+            }
+            let unknown =
+                web.ask("POST", &[("MCP-Protocol-Version", "1999-01-01")], &legacy(6, "ping", json!({})).to_string());
+            assert_eq!((unknown.status(), &unknown.json()["id"]), (400, &json!(6)));
+            for method in ["GET", "DELETE"] {
+                let refused = web.ask(method, &[("Mcp-Session-Id", "old")], "");
+                assert_eq!((refused.status(), refused.header("allow")), (405, Some("POST")), "{method}");
+            }
+        })
+        .await;
+        site.is_clean(on).await;
+    });
+}
+
+/// basic/transports (until 2025-11-25): "Disconnection SHOULD NOT be interpreted as the client cancelling its request".
+#[test]
+fn a_client_without_a_session_that_leaves_has_cancelled_nothing() {
+    on_each_runtime(async |on| {
+        let site = Site::open(on, HttpOptions::default().sessions(Keeping::Nothing)).await;
+        let address = site.address;
+        let web = beside(on, move || {
+            let mut web = Web::connect(address);
+            let call = legacy(1, "tools/call", json!({ "name": "wait" })).to_string();
+            web.send(request("POST", &[("MCP-Protocol-Version", "2025-11-25")], &call));
             web
         })
-    };
-    let _answered = send("fast").await.expect("no panic");
-    let span = spans.one("mcp.server", "tools/call fast").await;
-    assert_eq!((span.field("network.transport"), span.field("jsonrpc.request.id")), ("tcp", "7"), "{span:#?}");
-    assert_eq!((span.field("mcp.protocol.version"), span.field("error.type")), ("2026-07-28", ""));
-
-    let web = send("wait").await.expect("no panic");
-    common::until(|| work.count() == 1).await;
-    drop(web);
-    let span = spans.one("mcp.server", "tools/call wait").await;
-    assert_eq!(span.field("error.type"), "cancelled", "{span:#?}");
-    assert!(spans.events().iter().all(|event| event.level > Level::WARN), "{:#?}", spans.events());
+        .await;
+        until(on, || site.work.count() == 1).await;
+        drop(web);
+        // Its connection is gone, and the call is not.
+        until(on, || site.listening.connections() == 0).await;
+        assert_eq!(site.work.count(), 1);
+        site.work.open.close();
+        site.is_clean(on).await;
+        assert_eq!(site.work.done(), 1);
+    });
 }

@@ -739,3 +739,44 @@ async fn a_server_sums_up_what_its_connections_count() {
     let fork = server.clone().tool(Tool::new("u", "", async || "u"));
     assert_eq!(fork.stats().received, 0, "another server");
 }
+
+/// Over HTTP each request is a span, and one whose client is gone was cancelled.
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn a_request_over_http_is_a_span_also_if_it_is_given_up() {
+    use common::web::{Web, modern_post};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let (spans, _guard) = Spans::of_this_thread(Level::INFO);
+    let waits = Arc::new(AtomicBool::new(false));
+    let begun = Arc::clone(&waits);
+    let server =
+        Server::new("s", "1").tool(Tool::new("fast", "", async || "done")).tool(Tool::new("wait", "", move || {
+            begun.store(true, Ordering::SeqCst);
+            async {
+                pending::<()>().await;
+                "never"
+            }
+        }));
+    let listening = soon(mcp_tokio::listen_http(0, server, <_>::default())).await.unwrap();
+    let address = listening.address().tcp().unwrap();
+    let send = |tool: &str| {
+        let call = modern_post(&modern(7, "tools/call", json!({ "name": tool, "arguments": {} })));
+        tokio::task::spawn_blocking(move || {
+            let mut web = Web::connect(address);
+            web.send(call);
+            web
+        })
+    };
+    let _answered = soon(send("fast")).await.unwrap();
+    let span = spans.one("mcp.server", "tools/call fast").await;
+    assert_eq!((span.field("network.transport"), span.field("jsonrpc.request.id")), ("tcp", "7"), "{span:#?}");
+    assert_eq!((span.field("mcp.protocol.version"), span.field("error.type")), ("2026-07-28", ""));
+
+    let web = soon(send("wait")).await.unwrap();
+    common::until(|| waits.load(Ordering::SeqCst)).await;
+    drop(web);
+    let span = spans.one("mcp.server", "tools/call wait").await;
+    assert_eq!(span.field("error.type"), "cancelled", "{span:#?}");
+    assert!(spans.events().iter().all(|event| event.level > Level::WARN), "{:#?}", spans.events());
+}
