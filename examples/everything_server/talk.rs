@@ -61,8 +61,10 @@ async fn with_progress(ctx: Context) -> mcp::Result<String> {
     })
 }
 
-/// On a stream that nobody can leave and come back to, the client is simply still there.
+/// Sends the client away and answers when it has come back. Over anything but a session over HTTP nobody can leave, and it is
+/// simply still there.
 async fn reconnection(ctx: Context) -> &'static str {
+    ctx.suspend_stream(ABSENCE);
     ctx.state::<Pause>().wait(ABSENCE).await;
     "Reconnection test completed successfully. If you received this, the client properly reconnected after stream closure."
 }
