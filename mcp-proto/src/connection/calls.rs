@@ -1,7 +1,7 @@
 //! The table of our open requests: handles, wire ids, and two clocks each.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -12,7 +12,7 @@ use super::Limits;
 use super::error::TimedOut;
 use super::event::{About, CallOptions, Deadlines, InboundId, Origin, OutboundId, Wanted};
 use crate::Timestamp;
-use crate::jsonrpc::{Body, RequestId};
+use crate::jsonrpc::{Body, RequestId, Tail};
 use crate::model::ProtocolVersion;
 
 /// The table of our open requests.
@@ -24,6 +24,9 @@ pub(super) struct Calls {
     pub(super) by_wire: BTreeMap<i64, OutboundId>,
     /// Calls that have become tasks (2025-11-25) and still report, by the wire id that is their token.
     pub(super) tasks: BTreeMap<i64, TaskCall>,
+    /// Those that are to be sent again as there is room, in their order, each with what is added to it.
+    #[serde(skip)]
+    ready: VecDeque<(OutboundId, Tail)>,
     /// Ids that others use in our name; see `reserve_id`.
     pub(super) reserved: BTreeSet<i64>,
     /// Handles and wire ids count apart: a retry changes the wire id, never the handle.
@@ -73,6 +76,8 @@ pub(super) enum Step {
     Asked(Timestamp),
     /// Held back until then, since the server had no question and only wants to be asked again.
     HeldBack(Timestamp),
+    /// To be sent again as soon as the output has room.
+    Ready,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -124,6 +129,7 @@ impl Calls {
             open: BTreeMap::new(),
             by_wire: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            ready: VecDeque::new(),
             reserved: BTreeSet::new(),
             next: 0,
             next_wire: 1,
@@ -200,6 +206,19 @@ impl Calls {
         }
     }
 
+    /// Lets a call wait for room.
+    pub(super) fn make_ready(&mut self, id: OutboundId, tail: Tail) {
+        let Some(again) = self.open.get_mut(&id).and_then(|call| call.again.as_deref_mut()) else { return };
+        again.step = Step::Ready;
+        self.ready.push_back((id, tail));
+        self.find_earliest();
+    }
+
+    /// The next of those that wait for room.
+    pub(super) fn take_ready(&mut self) -> Option<(OutboundId, Tail)> {
+        self.ready.pop_front()
+    }
+
     /// Bytes of states and keys that are kept of the rounds of all calls but this one.
     pub(super) fn kept_of_rounds(&self, but: OutboundId) -> usize {
         let others = self.open.iter().filter(|(id, _)| **id != but).filter_map(|(_, call)| call.again.as_ref());
@@ -253,6 +272,7 @@ impl Calls {
 
     pub(super) fn remove(&mut self, id: OutboundId) -> Option<Call> {
         let call = self.open.remove(&id)?;
+        self.ready.retain(|(ready, _)| *ready != id);
         self.by_wire.remove(&call.wire);
         if self.open.is_empty() {
             self.earliest = None;
@@ -310,7 +330,7 @@ impl Call {
         match self.again.as_ref().map(|again| again.step) {
             Some(Step::Asked(since)) => (since + A_PERSONS_TIME).round_up(ROUNDING),
             Some(Step::HeldBack(until)) => until.min(self.idle_at).min(self.cap_at),
-            Some(Step::Sent) | None => self.idle_at.min(self.cap_at),
+            Some(Step::Sent | Step::Ready) | None => self.idle_at.min(self.cap_at),
         }
     }
 

@@ -94,6 +94,7 @@ impl Connection {
             return self.die(CloseReason::NotReading);
         }
         self.take_on_parked();
+        self.send_ready();
         self.tell_waiting_progress();
         self.tell_changes();
         if !self.output.is_full() {

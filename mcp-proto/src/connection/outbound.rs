@@ -344,8 +344,9 @@ impl Connection {
             self.abandon_call(id, "timed out", RequestError::TimedOut(which));
         }
         for id in self.calls.held_back_until(self.now) {
-            self.send_held_back(id);
+            self.calls.make_ready(id, Tail::default());
         }
+        self.send_ready();
         if self.calls.earliest.is_some_and(|earliest| earliest <= self.now) {
             self.calls.find_earliest();
         }

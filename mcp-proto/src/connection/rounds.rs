@@ -137,25 +137,23 @@ impl Connection {
             answers.push_str(&body.as_input_response());
         }
         answers.push('}');
-        self.send_again(id, Tail::default().with_json("inputResponses", &answers));
+        self.calls.make_ready(id, Tail::default().with_json("inputResponses", &answers));
+        self.send_ready();
         Ok(())
     }
 
-    /// Sends a request again: the same parameters, a new wire id, the state that came, fresh `_meta`.
-    /// Sends again what was to wait a little; a little later still while the output is full, since many that come at once are no reason
-    /// to take the server for one that does not read.
-    pub(super) fn send_held_back(&mut self, id: OutboundId) {
-        if !self.output.is_full() {
-            return self.send_again(id, Tail::default());
+    /// Sends again what is to be sent again, as far as there is room: many at once are no reason to take the server for one that does
+    /// not read.
+    pub(super) fn send_ready(&mut self) {
+        while !self.output.is_full()
+            && let Some((id, tail)) = self.calls.take_ready()
+        {
+            self.send_again(id, tail);
         }
-        let until = self.now + HOLD_BACK;
-        if let Some(again) = self.calls.get_mut(id).and_then(|call| call.again.as_deref_mut()) {
-            again.step = Step::HeldBack(until);
-        }
-        self.calls.find_earliest();
     }
 
-    pub(super) fn send_again(&mut self, id: OutboundId, mut tail: Tail) {
+    /// Sends a request again: the same parameters, a new wire id, the state that came, fresh `_meta`.
+    fn send_again(&mut self, id: OutboundId, mut tail: Tail) {
         let now = self.now;
         let Some(again) = self.calls.get_mut(id).and_then(|call| {
             call.hear(now);

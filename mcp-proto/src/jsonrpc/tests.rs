@@ -318,7 +318,7 @@ fn what_is_written_is_read_again() {
         for (tail, meta) in [(Tail::default(), None), (tail(), Some(json!({"progressToken": 7, "k": "\u{2028}"})))] {
             let numbers = [-3, 0, 9, 10, 100, i64::MIN, i64::MAX].map(RequestId::from);
             let strings = ["", "plain", "\u{7F}", "\u{1}", "é", "\u{2029}", "\u{2029}\"", "\\"].map(RequestId::from);
-            for id in numbers.into_iter().chain(strings) {
+            for id in numbers.into_iter().chain(strings).step_by(if cfg!(miri) { 4 } else { 1 }) {
                 let body = Body::new("tools/call", &params).unwrap();
                 let length = body.finished_len(&tail, Some(&id));
                 let frame = body.finish(&tail, Some(&id));
