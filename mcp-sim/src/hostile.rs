@@ -32,15 +32,16 @@ pub enum Due {
     Silence,
 }
 
-/// Ids of lines that must be answered are not used for anything else.
-const OWN_IDS: u64 = 7_000_000;
+/// Ids of lines that must be answered are not used for anything else: they begin here, and there are so many that no two lines
+/// of a world draw the same.
+const OWN_IDS: u64 = 7_000_000_000_000;
 /// The id of lines that are answers, of a sort.
 pub(crate) const NO_REQUEST: &str = "123456789";
 
 impl Line {
     /// One for this side.
     pub(crate) fn draw(prng: &mut Prng, to: Side) -> Self {
-        let own = (OWN_IDS + prng.below(1_000_000)).to_string();
+        let own = (OWN_IDS + prng.below(OWN_IDS)).to_string();
         let few = prng.within(0..=12).to_string();
         // What a real peer may also send: ids of calls that are open, on purpose.
         if prng.percent(55) {
@@ -82,7 +83,7 @@ impl Line {
     fn batch(prng: &mut Prng, to: Side) -> Vec<u8> {
         let count = prng.pick(&[0, 1, 3, 3, 60]);
         let messages = (0..count).map(|_| {
-            let (id, own) = (prng.within(0..=12).to_string(), OWN_IDS + prng.below(1_000_000));
+            let (id, own) = (prng.within(0..=12).to_string(), OWN_IDS + prng.below(OWN_IDS));
             match prng.below(8) {
                 0 => b"17".to_vec(),
                 1 => format!(r#"[{{"jsonrpc":"2.0","id":{id},"method":"ping"}}]"#).into_bytes(),
