@@ -83,6 +83,13 @@
 //! the whole world: MCP_SIM_SEED=0x1fc cargo xtask sim --runs 1
 //! ```
 //!
+//! # Worlds of exchanges
+//!
+//! Over HTTP a session is many exchanges, and a modern client has nothing else. [`run_exchanges`] plays naive clients of all revisions that
+//! have exchanges against the pure half of HTTP ([`mcp_proto::http`]): requests overtake each other, all of them may have one id, responses
+//! break at any byte, pass proxies with habits, or are read slowly; clients give up, cancel, come back, try sessions of others, and vanish.
+//! What must hold is in [`EXCHANGE_RULES`]. The clients find events and JSON in ways of their own.
+//!
 //! # Checks that can fail
 //!
 //! `cargo xtask sim --mutants` plants a fault for each rule, and for recurring faults of other SDKs, between a connection and its link,
@@ -128,6 +135,28 @@
 //! | answers of two sessions are exchanged | invariant 13, pain 2 | answers |
 //! | something that is not in the seed | determinism | repeats |
 //! | a clone loses an event | invariant 16 | repeats |
+//!
+//! And in worlds of exchanges ([`run_exchange_mutants`]):
+//!
+//! | what is planted | about | the check that turns red |
+//! |---|---|---|
+//! | a response has two heads | invariant 11 | one response each |
+//! | a response goes on after its answer | invariant 11 | one response each |
+//! | an answer goes to whoever used its id last | invariant 2, pain 1 | one stream |
+//! | what is said is said on every stream | invariant 13 | one stream |
+//! | a handler answers somebody else's call | invariant 13, pain 2 | own answers |
+//! | requests before `initialized` are refused | pain 18 | own answers |
+//! | an answer is lost with a response that broke | invariant 11, pain 7 | calls end |
+//! | a client that comes back misses an event | invariant 11, pain 16 | nothing lost |
+//! | a client that comes back is told an event twice | pain 16 | nothing lost |
+//! | a session serves whoever knows its id | invariant 13, pain 12 | principals |
+//! | a modern client disconnects, and its call runs on | invariant 11, pain 10 | disconnects |
+//! | a legacy client loses a response, and its call ends | invariant 11 | disconnects |
+//! | no comments keep streams alive | pain 15 | signs of life |
+//! | answers are held back for 40 ms | pain 21 | prompt |
+//! | a response that is read slowly holds up the others | pain 23 | prompt |
+//! | limits a thousand times as large | invariant 9, pain 23 | limits |
+//! | sessions go only when they are deleted | invariant 14, pain 3 | nothing left |
 
 mod checks;
 mod client_app;
