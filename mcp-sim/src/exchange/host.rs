@@ -13,14 +13,15 @@ use mcp_proto::model::{
     Implementation, LogParams, LoggingLevel, Progress, ServerCapabilities, Supported, ToolsCapability,
 };
 use mcp_proto::{
-    About, Body, CallOptions, Channel, Connection, ErrorCode, ErrorObject, Event, InboundId, Limits, Message, Origin,
-    OutboundId, ResultKind, Scope, ServerConfig, Start, Timestamp, Transmit,
+    Body, CallOptions, Channel, Connection, ErrorObject, InboundId, Limits, Message, Origin, ResultKind, Scope,
+    ServerConfig, Start, Timestamp,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::mutants::Mutant;
 use super::path::Part;
 use super::seen::{Place, Seen};
+use super::served::{ALONE, Carrier, Served, result};
 use super::work::Plan;
 use crate::Prng;
 
@@ -60,35 +61,8 @@ pub(crate) struct Host {
 /// A handler goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Job {
-    served: usize,
-    id: InboundId,
-}
-
-/// A connection and what carries it.
-struct Served {
-    connection: Connection,
-    carrier: Carrier,
-    work: BTreeMap<InboundId, Work>,
-    questions: BTreeMap<OutboundId, InboundId>,
-    /// Where a reply went last that had this id on the wire: what a mutant goes by.
-    by_id: BTreeMap<String, Origin>,
-    initialized: bool,
-    /// Streams whose responses are gone: what a mutant forgets.
-    left: Vec<Origin>,
-}
-
-enum Carrier {
-    /// One POST.
-    Exchange(Box<Exchange>),
-    /// Many.
-    Session(Box<Session>),
-}
-
-struct Work {
-    tag: String,
-    plan: Plan,
-    done: u32,
-    origin: Origin,
+    pub(super) served: usize,
+    pub(super) id: InboundId,
 }
 
 enum Way {
@@ -97,9 +71,6 @@ enum Way {
     Exchange(usize),
     Stream(usize, StreamKey),
 }
-
-/// The exchange by which the request of a modern client comes.
-const ALONE: Origin = Origin::new(1);
 
 impl Host {
     pub(crate) fn new(seed: u64, limits: &HttpLimits, mutant: Option<Mutant>) -> Self {
@@ -535,130 +506,4 @@ pub(crate) struct Holds {
     /// Bytes that the largest session or exchange holds.
     pub(crate) largest: usize,
     pub(crate) is_timed: bool,
-}
-
-impl Served {
-    fn poll_timeout(&self) -> Option<Timestamp> {
-        let carrier = match &self.carrier {
-            Carrier::Exchange(exchange) => exchange.poll_timeout(),
-            Carrier::Session(session) => session.poll_timeout(),
-        };
-        self.connection.poll_timeout().into_iter().chain(carrier).min()
-    }
-
-    fn tell_channel(&mut self, now: Timestamp) {
-        if let Carrier::Session(session) = &self.carrier {
-            let channel = if session.wants_notices() { Channel::Open } else { Channel::Closed };
-            self.connection.handle_channel(now, channel);
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        match &self.carrier {
-            Carrier::Exchange(exchange) => exchange.has_room(),
-            Carrier::Session(_) => true,
-        }
-    }
-
-    fn carry(
-        &mut self,
-        now: Timestamp,
-        at: usize,
-        mut transmit: Transmit,
-        mutant: Option<Mutant>,
-        seen: &mut Vec<Seen>,
-    ) {
-        let place = Place { served: at, origin: transmit.origin };
-        seen.push(Seen::Said { place, frame: transmit.frame.clone() });
-        let is_reply = matches!(transmit.about, About::Reply(_));
-        match mutant {
-            Some(Mutant::AnswersById) if is_reply => {
-                let value: Value = serde_json::from_slice(&transmit.frame).unwrap_or_default();
-                transmit.origin = self.by_id.get(&value["id"].to_string()).copied().unwrap_or(transmit.origin);
-            }
-            Some(Mutant::EndlessResponse) if is_reply => transmit.last = false,
-            Some(Mutant::LostAnswer) if is_reply && self.left.contains(&transmit.origin) => return,
-            _ => {}
-        }
-        match &mut self.carrier {
-            Carrier::Exchange(exchange) => exchange.push(now, transmit),
-            Carrier::Session(session) => {
-                let others = session.open_origins().filter(|origin| *origin != transmit.origin);
-                let others: Vec<Origin> = others.filter(|_| mutant == Some(Mutant::Broadcasts)).collect();
-                for origin in others {
-                    let mut copy = transmit.clone();
-                    (copy.origin, copy.last) = (origin, false);
-                    session.push(now, copy);
-                }
-                session.push(now, transmit);
-            }
-        }
-    }
-
-    fn on_event(
-        &mut self,
-        now: Timestamp,
-        at: usize,
-        event: Event,
-        mutant: Option<Mutant>,
-        seen: &mut Vec<Seen>,
-        jobs: &mut Vec<(Duration, Job)>,
-    ) {
-        match event {
-            Event::Request { id, .. }
-                if mutant == Some(Mutant::StrictInitialized)
-                    && matches!(self.carrier, Carrier::Session(_))
-                    && !self.initialized =>
-            {
-                let error = ErrorObject::new(ErrorCode::INVALID_REQUEST, "not initialized");
-                let _ = self.connection.reject(now, id, &error);
-            }
-            Event::Request { id, message, .. } => {
-                let params: Value = message.params().decode().unwrap_or_default();
-                let (tag, plan) = Plan::read(&params["arguments"]);
-                let newest = |carrier: &Carrier| match carrier {
-                    Carrier::Exchange(_) => ALONE,
-                    Carrier::Session(session) => session.open_origins().last().unwrap_or(Origin::STREAM),
-                };
-                // A request is told in the same step in which its POST came, which is the newest.
-                let origin = newest(&self.carrier);
-                seen.push(Seen::Began { tag: tag.clone() });
-                let job = Job { served: at, id };
-                jobs.push((plan.begins_after(), job));
-                self.work.insert(id, Work { tag, plan, done: 0, origin });
-            }
-            Event::Cancelled { id, .. } => {
-                if let Some(work) = self.work.remove(&id) {
-                    seen.push(Seen::Cancelled { tag: work.tag });
-                }
-                self.connection.release(now, id);
-            }
-            Event::Response { id, result } => {
-                let Some(within) = self.questions.remove(&id) else { return };
-                if let (Ok((_, message)), Some(work)) = (&result, self.work.get(&within)) {
-                    let found: Value = message.result().and_then(|result| result.decode().ok()).unwrap_or_default();
-                    let answer = found["content"]["text"].as_str().unwrap_or_default().to_owned();
-                    seen.push(Seen::Supplied { tag: work.tag.clone(), answer });
-                }
-                jobs.push((Duration::ZERO, Job { served: at, id: within }));
-            }
-            _ => {}
-        }
-    }
-
-    /// What a mutant does in the legacy era when a response is gone.
-    fn cancel(&mut self, now: Timestamp, origin: Origin) {
-        let ids: Vec<String> = self.by_id.iter().filter(|(_, of)| **of == origin).map(|(id, _)| id.clone()).collect();
-        for id in ids {
-            let text =
-                format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#);
-            self.connection.handle_message(now, origin, Message::scan(text.as_bytes(), &Limits::default()));
-        }
-    }
-}
-
-/// What a handler answers.
-pub(crate) fn result(tag: &str, plan: Plan) -> Value {
-    let pad = if let Plan::Big(size) = plan { "x".repeat(size as usize) } else { String::new() };
-    json!({ "content": [], "structuredContent": { "tag": tag, "pad": pad } })
 }

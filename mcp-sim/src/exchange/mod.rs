@@ -10,6 +10,7 @@ mod host;
 mod mutants;
 mod path;
 mod seen;
+mod served;
 mod work;
 mod world;
 
