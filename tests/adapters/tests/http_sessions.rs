@@ -322,7 +322,7 @@ fn pain_12_another_principal_does_not_find_a_session_over_http() {
 
 /// Cut at twenty places, and taken up again at each: what comes is what was sent, in order, and nothing twice.
 #[test]
-fn a_stream_that_is_cut_at_many_places_is_delivered_whole() {
+fn pain_16_a_stream_that_is_cut_at_many_places_is_delivered_whole() {
     on_each_runtime(async |on| {
         let gate = Gate::default();
         let (_listening, _, address) = listen(on, &gate, HttpOptions::default()).await;
@@ -361,6 +361,27 @@ fn a_stream_that_is_cut_at_many_places_is_delivered_whole() {
                 let sent: Vec<Option<f64>> = (1..=40).map(|step| Some(f64::from(step))).chain([None]).collect();
                 assert_eq!(told, sent, "cut at {cut}");
             }
+        })
+        .await;
+    });
+}
+
+/// Connections overtake each other: what comes before `notifications/initialized` is served once `initialize` is answered.
+#[test]
+fn pain_18_requests_that_overtake_initialized_are_served() {
+    on_each_runtime(async |on| {
+        let (_listening, _, address) = listen(on, &Gate::default(), HttpOptions::default()).await;
+        beside(on, move || {
+            let mut session = Session { address, headers: Vec::new() };
+            let answer = session.post(&initialize("2025-11-25"));
+            let id = answer.header("mcp-session-id").expect("a session").to_owned();
+            session.headers.push(("Mcp-Session-Id".to_owned(), id));
+            for at in 2..5 {
+                let answer = session.post(&call(at, "echo", json!({ "text": "early" })));
+                assert_eq!(text(&answer.message()), "early");
+            }
+            let note = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+            assert_eq!(session.post(&note).status(), 202);
         })
         .await;
     });

@@ -123,7 +123,7 @@ proptest::proptest! {
     /// For any schedule of events, pauses, cuts and returns, and however little is kept: what was delivered is what was sent, in order,
     /// nothing twice, and as many are reported missing as are; and there is one answer.
     #[test]
-    fn delivered_is_sent_or_a_gap_is_reported(
+    fn pain_16_delivered_is_sent_or_a_gap_is_reported(
         steps in proptest::collection::vec((0u8..10, 1usize..30), 1..60),
         replay in proptest::sample::select(&[0usize, 900, 4000, 1 << 20][..]),
         output in proptest::sample::select(&[0usize, 600, 1 << 20][..]),
