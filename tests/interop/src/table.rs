@@ -401,7 +401,7 @@ mod tests {
         let committed = include_str!("../cells.txt").lines().filter(|line| !line.starts_with('#'));
         let made = cells().iter().map(|cell| format!("{cell} {}", cell.length())).collect::<BTreeSet<_>>();
         assert_eq!(committed.map(str::to_owned).collect::<BTreeSet<_>>(), made);
-        assert!(made.len() >= 71 && made.len() == cells().len());
+        assert!(made.len() >= 124 && made.len() == cells().len());
     }
 
     /// Every peer in both roles, in every revision that it has there.
