@@ -55,7 +55,7 @@ pub(super) async fn post<R: Spawn>(web: &Arc<Web<R>>, call: LegacyCall, caller: 
             Err(reason) => refuse(web, &caller, reason, Some(&message)),
         },
         LegacyCall::InSession { session, message, .. } => match find(web, &session, &caller) {
-            Ok(live) => answer(web, &live, message, caller, Reason::SessionUnknown).await,
+            Ok(live) => answer(web, &live, message, caller).await,
             Err(reason) => refuse(web, &caller, reason, Some(&message)),
         },
     }
@@ -122,23 +122,26 @@ async fn initialize<R: Spawn>(
     message: Message,
     caller: Arc<Caller>,
 ) -> Response<Body> {
-    // A session that is over before its first message has ended with the listener.
-    let response = answer(web, live, message, caller, Reason::ShuttingDown).await;
-    if !response.headers().contains_key(SESSION_ID) {
-        // Its client was refused, and was told of no session.
-        web.sessions.table.forget(live.id());
-        live.close();
+    let response = answer(web, live, message.clone(), Arc::clone(&caller)).await;
+    if response.headers().contains_key(SESSION_ID) {
+        return response;
     }
-    response
+    // Its client was refused, and was told of no session.
+    web.sessions.table.forget(live.id());
+    live.close();
+    match response.status() {
+        // The session was over before its first message was looked at: it has ended with the listener.
+        StatusCode::NOT_FOUND => refuse(web, &caller, Reason::ShuttingDown, Some(&message)),
+        _ => response,
+    }
 }
 
-/// Hands a message to its session, and answers what comes of it: `over` if the session has ended.
+/// Hands a message to its session, and answers what comes of it.
 async fn answer<R: Spawn>(
     web: &Arc<Web<R>>,
     live: &Arc<Live>,
     message: Message,
     caller: Arc<Caller>,
-    over: Reason,
 ) -> Response<Body> {
     // Kept, since a message that is refused is gone by then.
     let refusal = |reason| web.endpoint.refusal(caller.headers(), reason).of(&message);
@@ -146,11 +149,11 @@ async fn answer<R: Spawn>(
         return refusal(Reason::Batch).into_response().map(Body::full);
     }
     let busy = refusal(Reason::TooManyExchanges);
-    let over = refusal(over);
+    let gone = refusal(Reason::SessionUnknown);
     match live.open_post(message, Arc::clone(&caller)) {
         Ok(key) => Reading::new(Arc::clone(live), key).respond().await,
         Err(Reason::TooManyExchanges) => busy.into_response().map(Body::full),
-        Err(_) => over.into_response().map(Body::full),
+        Err(_) => gone.into_response().map(Body::full),
     }
 }
 
