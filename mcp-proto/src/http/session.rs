@@ -523,16 +523,17 @@ impl Session {
         }
     }
 
-    /// Makes room for one more stream: of those that have ended and are read by nobody, the one that did so first goes.
+    /// Makes room for one more stream: of those that have ended and are read by nobody, one goes whose client was handed all of it, or else
+    /// the one that ended first.
     fn make_room(&mut self, now: Timestamp) -> Result<(), Reason> {
         if self.streams.len() < self.config.limits.session_streams {
             return Ok(());
         }
         let over = |(at, stream): (usize, &Stream)| match stream.reader {
-            Reader::None => stream.ended.map(|since| (since, at)),
+            Reader::None => stream.ended.map(|since| (stream.given != Some(stream.next_event - 1), since, at)),
             Reader::Attached | Reader::Ending => None,
         };
-        let (_, at) = self.streams.iter().enumerate().filter_map(over).min().ok_or(Reason::TooManyExchanges)?;
+        let (.., at) = self.streams.iter().enumerate().filter_map(over).min().ok_or(Reason::TooManyExchanges)?;
         self.forget(now, at);
         Ok(())
     }

@@ -321,3 +321,24 @@ fn streams_are_bounded_and_those_that_have_ended_go_first() {
     assert!(host.read(open[0]).ended);
     host.post(&body);
 }
+
+/// A stream whose client was handed all of it went after one whose client had still to come back for its answer.
+#[test]
+fn streams_that_were_handed_out_whole_go_before_those_that_are_waited_for() {
+    let mut host = Host::with(ProtocolVersion::V2025_11_25, |config| config.limits.session_streams = 3);
+    let (lost, whole) = (host.call(1), host.call(2));
+    for asked in host.asked.clone() {
+        host.progress(asked, 1.0);
+    }
+    let last = host.read(lost).last_id();
+    host.session.detach(host.now, lost);
+    host.answer(host.asked[0], &json!({ "content": [], "of": "lost" }));
+    host.answer(host.asked[0], &json!({ "content": [], "of": "whole" }));
+    assert!(host.read(whole).ended);
+
+    // There are three with this one, and with the next there are too many.
+    host.call(3);
+    host.call(4);
+    let back = host.get(Some(&last)).expect("it is still known");
+    assert_eq!(host.read(back).messages().last().unwrap()["result"]["of"], "lost");
+}
