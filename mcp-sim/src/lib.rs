@@ -146,6 +146,7 @@
 //! | what is said is said on every stream | invariant 13 | one stream |
 //! | a handler answers somebody else's call | invariant 13, pain 2 | own answers |
 //! | requests before `initialized` are refused | pain 18 | own answers |
+//! | an answer is taken for that to another question | invariant 13 | own words |
 //! | an answer is lost with a response that broke | invariant 11, pain 7 | calls end |
 //! | a client that comes back misses an event | invariant 11, pain 16 | nothing lost |
 //! | a client that comes back is told an event twice | pain 16 | nothing lost |
@@ -157,6 +158,7 @@
 //! | a response that is read slowly holds up the others | pain 23 | prompt |
 //! | limits a thousand times as large | invariant 9, pain 23 | limits |
 //! | sessions go only when they are deleted | invariant 14, pain 3 | nothing left |
+//! | it is woken all the time | invariant 12 | livelock |
 
 mod checks;
 mod client_app;

@@ -20,14 +20,17 @@ pub(crate) enum Mutant {
     NoLimits,
     EndlessResponse,
     LostAnswer,
+    CrossedQuestions,
+    BusyTimer,
 }
 
 /// Every mutant: what it does, what it is about, and which check must turn red.
-pub(crate) const MUTANTS: [(Mutant, &str, &str, &str); 17] = [
+pub(crate) const MUTANTS: [(Mutant, &str, &str, &str); 19] = [
     (Mutant::SecondHead, "a response has two heads", "invariant 11", "one response each"),
     (Mutant::AnswersById, "an answer goes to whoever used its id last", "invariant 2, pain 1", "one stream"),
     (Mutant::Broadcasts, "what is said is said on every stream", "invariant 13", "one stream"),
     (Mutant::SharedState, "a handler answers somebody else's call", "invariant 13, pain 2", "own answers"),
+    (Mutant::CrossedQuestions, "an answer is taken for that to another question", "invariant 13", "own words"),
     (Mutant::LostAnswer, "an answer is lost with a response that broke", "invariant 11, pain 7", "calls end"),
     (Mutant::StrictInitialized, "requests before `initialized` are refused", "pain 18", "own answers"),
     (Mutant::LosesOneOnResume, "a client that comes back misses an event", "invariant 11, pain 16", "nothing lost"),
@@ -41,4 +44,5 @@ pub(crate) const MUTANTS: [(Mutant, &str, &str, &str); 17] = [
     (Mutant::NoLimits, "limits a thousand times as large", "invariant 9, pain 23", "limits"),
     (Mutant::NeverExpires, "sessions go only when they are deleted", "invariant 14, pain 3", "nothing left"),
     (Mutant::EndlessResponse, "a response goes on after its answer", "invariant 11", "one response each"),
+    (Mutant::BusyTimer, "it is woken all the time", "invariant 12", "livelock"),
 ];

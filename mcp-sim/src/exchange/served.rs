@@ -142,7 +142,12 @@ impl Served {
                 self.connection.release(now, id);
             }
             Event::Response { id, result } => {
-                let Some(within) = self.questions.remove(&id) else { return };
+                let Some(mut within) = self.questions.remove(&id) else { return };
+                if let Some(other) =
+                    self.questions.values_mut().next().filter(|_| mutant == Some(Mutant::CrossedQuestions))
+                {
+                    std::mem::swap(&mut within, other);
+                }
                 if let (Ok((_, message)), Some(work)) = (&result, self.work.get(&within)) {
                     let found: Value = message.result().and_then(|result| result.decode().ok()).unwrap_or_default();
                     let answer = found["content"]["text"].as_str().unwrap_or_default().to_owned();

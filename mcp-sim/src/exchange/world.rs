@@ -274,7 +274,8 @@ impl World {
 
     /// Wakes the server when it wants to be woken.
     fn arm(&mut self) {
-        let due = self.host.poll_timeout();
+        let busy = (self.manner.mutant == Some(Mutant::BusyTimer)).then(|| self.schedule.now());
+        let due = busy.or_else(|| self.host.poll_timeout());
         if self.waking.map(|(at, _)| at) != due {
             if let Some((_, place)) = self.waking.take() {
                 self.schedule.remove(place);
