@@ -165,3 +165,6 @@ fn refuse<R: Spawn>(web: &Web<R>, caller: &Caller, reason: Reason, message: Opti
     };
     refusal.into_response().map(Body::full)
 }
+
+#[cfg(test)]
+mod tests;

@@ -437,6 +437,21 @@ impl State {
         Some(work.cancel)
     }
 
+    /// Gives back the memory that is kept for what is not here now.
+    #[cfg(feature = "http")]
+    pub(crate) fn shrink(&mut self) {
+        self.connection.shrink();
+        if self.handlers.is_empty() {
+            self.handlers = BTreeMap::new();
+        }
+        if self.waiters.is_empty() {
+            self.waiters = BTreeMap::new();
+        }
+        if self.watchers.is_empty() {
+            self.watchers = BTreeMap::new();
+        }
+    }
+
     /// How many calls of the peer are in work.
     pub(crate) fn working(&self) -> usize {
         self.handlers.len()

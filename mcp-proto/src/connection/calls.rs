@@ -140,6 +140,16 @@ impl Calls {
         }
     }
 
+    /// As [`Requests::shrink`](super::requests::Requests::shrink).
+    pub(super) fn shrink(&mut self) {
+        if self.open.is_empty() {
+            (self.open, self.by_wire) = (BTreeMap::new(), BTreeMap::new());
+        }
+        if self.tasks.is_empty() {
+            self.tasks = BTreeMap::new();
+        }
+    }
+
     /// What is not frozen, but follows from the rest and from the limits.
     pub(super) fn restore(&mut self, limits: &Limits) {
         (self.limit, self.task_limit) = (limits.outbound_requests, limits.tasks);

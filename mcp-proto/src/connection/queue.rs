@@ -163,6 +163,19 @@ impl Connection {
         self.output.bytes() + self.events.bytes() + self.requests.bytes() + self.lines.buffered()
     }
 
+    /// Gives back the memory that is kept for what is not here now. For drivers of many connections that are mostly idle; nothing else
+    /// changes.
+    pub fn shrink(&mut self) {
+        self.requests.shrink();
+        self.calls.shrink();
+        if self.output.frames.is_empty() {
+            self.output.frames = VecDeque::new();
+        }
+        if self.events.queue.is_empty() {
+            self.events.queue = VecDeque::new();
+        }
+    }
+
     pub(super) fn transmit(&mut self, origin: Origin, about: About, frame: Vec<u8>) {
         self.put_out(Transmit::new(origin, about, frame));
     }

@@ -168,6 +168,22 @@ impl Requests {
         }
     }
 
+    /// A table that is empty keeps its first node, which has room for several requests.
+    pub(super) fn shrink(&mut self) {
+        if self.open.is_empty() {
+            (self.open, self.by_wire) = (BTreeMap::new(), BTreeMap::new());
+        }
+        if self.tasks.is_empty() {
+            self.tasks = BTreeMap::new();
+        }
+        if self.waiting_progress.is_empty() {
+            self.waiting_progress = BTreeSet::new();
+        }
+        if self.parked.is_empty() {
+            self.parked = VecDeque::new();
+        }
+    }
+
     /// Whether nothing is in work. A subscription is no work.
     pub(super) fn is_idle(&self) -> bool {
         self.open.len() == self.subscriptions && self.parked.is_empty()

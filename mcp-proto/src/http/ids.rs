@@ -1,6 +1,7 @@
 //! What clients are given to show again: the id of a session, the id of an event.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::fmt;
 
 use http::HeaderValue;
@@ -17,7 +18,7 @@ use http::HeaderValue;
 /// assert_eq!(SessionId::parse("with a space"), None);
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(Box<str>);
+pub struct SessionId(Arc<str>);
 
 impl SessionId {
     /// The longest id that is taken from a client, in bytes. Ours have 32.
@@ -26,7 +27,7 @@ impl SessionId {
     /// A new id. `entropy` must be random, since nobody may guess it: 128 bits.
     #[must_use]
     pub fn from_entropy(entropy: [u8; 16]) -> Self {
-        Self(alloc::format!("{:032x}", u128::from_be_bytes(entropy)).into_boxed_str())
+        Self(alloc::format!("{:032x}", u128::from_be_bytes(entropy)).into())
     }
 
     /// What a client shows; `None` if that cannot be an id.

@@ -241,6 +241,11 @@ impl Replay {
         if kept.rank == DELIVERED && self.kept.range(all).next().is_none() {
             self.delivered.remove(&place.stream);
         }
+        if self.kept.is_empty() {
+            // An empty table keeps its first node, and most sessions keep nothing most of the time.
+            (self.kept, self.order) = (BTreeMap::new(), Default::default());
+            self.delivered = BTreeSet::new();
+        }
     }
 
     fn first_to_go(&self) -> Option<EventPlace> {

@@ -10,6 +10,7 @@
 
 mod resume;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::sync::Arc;
@@ -142,7 +143,8 @@ pub struct Session {
     /// By their numbers, which rise.
     streams: Vec<Stream>,
     next: u64,
-    replay: Option<Replay>,
+    /// In memory, if that is where; made when there is something to be kept, which is never in most sessions.
+    replay: Option<Box<Replay>>,
     /// What a store elsewhere is to do.
     commands: VecDeque<StoreCommand>,
     /// Frames that had no stream to leave by.
@@ -154,8 +156,7 @@ impl Session {
     /// A session without streams.
     #[must_use]
     pub fn new(id: SessionId, config: Arc<SessionConfig>) -> Self {
-        let replay = (config.replay == ReplayIn::Memory).then(|| Replay::new(&config.limits));
-        Self { id, config, streams: Vec::new(), next: 1, replay, commands: VecDeque::new(), dropped: 0 }
+        Self { id, config, streams: Vec::new(), next: 1, replay: None, commands: VecDeque::new(), dropped: 0 }
     }
 }
 
@@ -285,6 +286,7 @@ impl Session {
         if let Some(replay) = &mut self.replay {
             replay.expire(now);
         }
+        self.replay.take_if(|replay| replay.bytes() == 0);
     }
 }
 
@@ -339,7 +341,7 @@ impl Session {
             stream.ended.get_or_insert(now);
         }
         self.streams.retain(|stream| stream.reader != Reader::None);
-        self.replay = self.replay.as_ref().map(|_| Replay::new(&self.config.limits));
+        self.replay = None;
     }
 }
 
@@ -379,7 +381,7 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let limits = &self.config.limits;
         let streams = self.streams.iter().filter_map(|stream| stream.poll_timeout(limits));
-        streams.chain(self.replay.as_ref().and_then(Replay::poll_timeout)).min()
+        streams.chain(self.replay.as_ref().and_then(|replay| replay.poll_timeout())).min()
     }
 }
 
@@ -421,7 +423,8 @@ impl Session {
     /// Bytes that wait for responses, or are kept in memory for replay.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.streams.iter().map(Stream::waiting).sum::<usize>() + self.replay.as_ref().map_or(0, Replay::bytes)
+        self.streams.iter().map(Stream::waiting).sum::<usize>()
+            + self.replay.as_ref().map_or(0, |replay| replay.bytes())
     }
 
     /// Frames that had no way to the client: of a POST whose response broke off before it showed an event.
@@ -539,13 +542,15 @@ impl Session {
     }
 
     fn store(&mut self, now: Timestamp, command: StoreCommand) {
-        match &mut self.replay {
-            None => self.commands.push_back(command),
-            Some(replay) => {
-                if let Some((reader, events)) = replay.carry_out(now, command) {
-                    self.handle_fetched(now, reader, events);
-                }
-            }
+        if self.config.replay == ReplayIn::Store {
+            self.commands.push_back(command);
+            return;
+        }
+        let replay = self.replay.get_or_insert_with(|| Box::new(Replay::new(&self.config.limits)));
+        let fetched = replay.carry_out(now, command);
+        self.replay.take_if(|replay| replay.bytes() == 0);
+        if let Some((reader, events)) = fetched {
+            self.handle_fetched(now, reader, events);
         }
     }
 }

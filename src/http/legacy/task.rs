@@ -259,11 +259,12 @@ impl<R: Spawn, F: Front> Task<R, F> {
         if self.came.is_empty() {
             self.came = VecDeque::new();
         }
-        if self.senders.is_empty() {
-            self.senders = Vec::new();
-        }
         if self.replies.is_empty() {
             self.replies = VecDeque::new();
+        }
+        if self.senders.is_empty() {
+            self.senders = Vec::new();
+            self.parts.shared.with(|state| state.shrink());
         }
     }
 

@@ -606,7 +606,8 @@ fn pain_3_ten_thousand_abandoned_sessions_leave_nothing() {
     });
 }
 
-/// Twenty thousand sessions where there is room for a few: the idle ones go, one that is at work does not.
+/// Twenty thousand sessions where there is room for a few: the idle ones go, one that is at work does not. What a crowd does to the table
+/// is the same on every runtime, so it is smaller on the others.
 #[test]
 fn a_crowd_does_not_drive_out_who_is_at_work() {
     on_each_runtime(async |on| {
@@ -616,8 +617,9 @@ fn a_crowd_does_not_drive_out_who_is_at_work() {
         let session = beside(on, move || Session::open(address, "2025-11-25")).await;
         let (waiting, mut web) = (gate.clone(), session.begin(&call(1, "wait", json!({}))));
         until(on, move || waiting.begun.load(Ordering::SeqCst) == 1).await;
-        for _ in 0..4 {
-            beside(on, move || crowd(address, 5000)).await;
+        let count = if on.name() == "tokio" { 20_000 } else { 2000 };
+        for _ in 0..count / 1000 {
+            beside(on, move || crowd(address, 1000)).await;
         }
         until(on, || server.connections() == 100).await;
         gate.open.store(true, Ordering::SeqCst);
