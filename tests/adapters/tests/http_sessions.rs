@@ -3,9 +3,11 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use common::BOUND;
@@ -25,17 +27,42 @@ struct Gate {
     begun: Arc<AtomicUsize>,
     /// ... and those that were cancelled.
     cancelled: Arc<AtomicUsize>,
-    open: Arc<AtomicBool>,
+    door: Arc<Mutex<Door>>,
+}
+
+#[derive(Default)]
+struct Door {
+    is_open: bool,
+    waiting: Vec<Waker>,
 }
 
 impl Gate {
     async fn wait(&self) {
         let mut call = Call { gate: self.clone(), finished: false };
         self.begun.fetch_add(1, Ordering::SeqCst);
-        while !self.open.load(Ordering::SeqCst) {
-            smol::Timer::after(Duration::from_millis(1)).await;
-        }
+        poll_fn(|cx| {
+            let mut door = self.door.lock().expect("no panic");
+            if door.is_open {
+                return Poll::Ready(());
+            }
+            door.waiting.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
         call.finished = true;
+    }
+
+    fn open(&self) {
+        let waiting = {
+            let mut door = self.door.lock().expect("no panic");
+            door.is_open = true;
+            std::mem::take(&mut door.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    fn shut(&self) {
+        self.door.lock().expect("no panic").is_open = false;
     }
 
     /// Waits until so many calls have begun; beside the runtime.
@@ -281,7 +308,7 @@ fn pain_1_ids_that_are_used_twice_cross_no_answers_over_http() {
                     assert_eq!(text(&answer.message()), format!("{at}"));
                 }
             }
-            gate.open.store(true, Ordering::SeqCst);
+            gate.open();
             for mut web in waiting {
                 let answer = web.answer().message();
                 assert_eq!((&answer["id"], text(&answer)), (&json!(1), "waited"));
@@ -328,7 +355,7 @@ fn pain_16_a_stream_that_is_cut_at_many_places_is_delivered_whole() {
         let (_listening, _, address) = listen(on, &gate, HttpOptions::default()).await;
         beside(on, move || {
             for (at, cut) in (0..20).map(|at| (at, 150 + at * 337)) {
-                gate.open.store(false, Ordering::SeqCst);
+                gate.shut();
                 let version = if at % 2 == 0 { "2025-11-25" } else { "2025-06-18" };
                 let session = Session::open(address, version);
                 let mut web = session.begin(&with_progress(call(2, "report", json!({}))));
@@ -342,7 +369,7 @@ fn pain_16_a_stream_that_is_cut_at_many_places_is_delivered_whole() {
                 drop(web);
                 body.truncate(cut);
                 let mut got = events(&body);
-                gate.open.store(true, Ordering::SeqCst);
+                gate.open();
                 let mut turns = 0;
                 while !got.last().is_some_and(|(_, data)| data.contains("\"result\"")) {
                     let last = got.last().map(|(id, _)| id.clone()).expect("an event to go on from");
@@ -420,7 +447,7 @@ fn a_stream_that_is_not_read_holds_nobody_up() {
                 let answer = session.post(&call(at, "echo", json!({ "text": "x" })));
                 assert_eq!(text(&answer.message()), "x");
             }
-            gate.open.store(true, Ordering::SeqCst);
+            gate.open();
             // It comes back: the answer is there, and what is missing is told.
             let mut rest = unread.rest();
             let place = events(&rest).pop().expect("an event").0;
@@ -457,11 +484,11 @@ fn a_client_that_is_gone_has_cancelled_nothing() {
                 session.post(&call(at, "echo", json!({ "text": "x" })));
             }
             assert_eq!(gate.cancelled.load(Ordering::SeqCst), 0);
-            gate.open.store(true, Ordering::SeqCst);
+            gate.open();
             let (mut web, _) = session.get(Some(&events(&body)[4].0));
             assert!(web.rest().contains("reported"));
             // What cancels is a notification, by whichever POST it comes.
-            gate.open.store(false, Ordering::SeqCst);
+            gate.shut();
             let mut web = session.begin(&call(21, "wait", json!({})));
             gate.reached(3);
             let params = json!({ "requestId": 21 });
@@ -622,7 +649,7 @@ fn a_crowd_does_not_drive_out_who_is_at_work() {
             beside(on, move || crowd(address, 1000)).await;
         }
         until(on, || server.connections() == 100).await;
-        gate.open.store(true, Ordering::SeqCst);
+        gate.open();
         beside(on, move || {
             assert_eq!(text(&web.answer().message()), "waited");
             assert_eq!(session.post(&json!({ "jsonrpc": "2.0", "id": 2, "method": "ping" })).status(), 200);
@@ -651,7 +678,7 @@ fn at_the_end_streams_end_and_calls_finish() {
             let (mut call, mut stream) = open;
             let told = stream.rest();
             assert!(told.contains("retry: 1000\n"), "{told:?}");
-            finish.open.store(true, Ordering::SeqCst);
+            finish.open();
             assert_eq!(text(&call.answer().message()), "waited");
         })
         .await;
