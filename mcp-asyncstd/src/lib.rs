@@ -36,7 +36,7 @@ use std::path::Path;
 
 use futures_io::{AsyncRead, AsyncWrite};
 #[cfg(feature = "http")]
-use mcp::http::HttpOptions;
+use mcp::http::{HttpOptions, HttpTarget};
 use mcp::net::{Bind, ListenOptions, Listening};
 use mcp::process::Command;
 use mcp::trace::Transport;
@@ -303,6 +303,45 @@ pub async fn serve_http(bind: impl Into<Bind>, server: Server) -> mcp::Result<()
 #[cfg(feature = "http")]
 pub async fn listen_http(bind: impl Into<Bind>, server: Server, options: HttpOptions) -> mcp::Result<Listening> {
     mcp::http::listen_http(AsyncStd::current()?, bind.into(), server, options, open::TcpSocket::new).await
+}
+
+/// Connects to a server over HTTP, of whatever revision: `http://host:port/path`.
+///
+/// ```no_run
+/// # async fn example() -> mcp::Result<()> {
+/// let client = mcp_asyncstd::connect_http("http://localhost:8000/mcp").await?;
+/// println!("{}", client.call_tool("now", ()).await?.joined_text());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// When the URL is none of a server, nobody answers there within 30 seconds, or what answers does not speak the protocol.
+#[cfg(feature = "http")]
+pub async fn connect_http(url: impl Into<HttpTarget>) -> mcp::Result<Client> {
+    connect_http_with(url, ClientBuilder::default()).await
+}
+
+/// The same with a client of your making; [`HttpTarget`] says what goes along with every request, such as a token.
+///
+/// ```no_run
+/// use mcp::http::HttpTarget;
+///
+/// # async fn example() -> mcp::Result<()> {
+/// let server = HttpTarget::new("http://localhost:8000/mcp").bearer("sesame");
+/// let client = mcp_asyncstd::connect_http_with(server, mcp::Client::builder("desk", "1.0.0")).await?;
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As with [`connect_http`].
+#[cfg(feature = "http")]
+pub async fn connect_http_with(target: impl Into<HttpTarget>, client: ClientBuilder) -> mcp::Result<Client> {
+    mcp::http::connect_http(AsyncStd::current()?, target.into(), client, open::connect_tcp).await
 }
 
 /// Serves whoever connects to a Unix socket, for as long as the future lives.

@@ -35,6 +35,8 @@ pub use self::listen::{Changes, Ended, Listen};
 pub use self::lists::{List, Page};
 use self::request::decode_any;
 pub use self::request::{Pending, Request};
+#[cfg(feature = "http")]
+pub(crate) use self::restart::ask_again;
 pub use self::restart::{Restart, Restarted, connect_restarting, spawn_restarting};
 pub use self::run::Run;
 pub use self::tasks::{Started, TaskState};

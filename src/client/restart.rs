@@ -249,9 +249,9 @@ where
                 Ok(restarted) => {
                     let (client, setup) = (self.client.clone(), Arc::clone(&self.setup));
                     let told = self.restart.on_restart.clone();
-                    let (runtime, succession) = (self.runtime.clone(), Arc::clone(&self.succession.0));
+                    let runtime = self.runtime.clone();
                     // Beside this one, since what it asks for waits for the next connection should this one end.
-                    self.runtime.spawn(resume(runtime, client, setup, succession, told, restarted));
+                    self.runtime.spawn(resume(runtime, client, setup, told, restarted));
                 }
                 Err(failure) => {
                     tracing::warn!(error = %failure.last, restarts = failure.restarts, "a connection is not restarted any more");
@@ -319,7 +319,7 @@ where
         let opened = in_time(&self.runtime, &self.setup, (self.open)()).await?;
         let child = opened.child.clone();
         self.succession.0.set_child(child.clone());
-        let (shared, handshake) = share_client(&self.runtime, &self.setup, &opened);
+        let (shared, handshake) = share_client(&self.runtime, &self.setup, child.as_ref());
         let mut trial = Trial(Some(Arc::clone(&shared)));
         self.runtime.spawn(driver(&self.runtime, opened, &shared, &self.setup, &self.client));
         match ready(&shared, child.clone(), handshake).await {
@@ -360,16 +360,18 @@ impl Drop for EndOnDrop {
 }
 
 /// Asks the server that follows for what the one before was asked for, and tells that all of it may have changed.
-async fn resume(
-    runtime: impl Spawn,
-    client: Client,
-    setup: Arc<Setup>,
-    succession: Arc<Succession>,
-    told: Option<OnRestart>,
-    restarted: Restarted,
-) {
-    let (session, memory) = (client.inner.link.current(), succession.memory());
-    setup.ask_for_logs(&client, memory.log_level).await;
+async fn resume(runtime: impl Spawn, client: Client, setup: Arc<Setup>, told: Option<OnRestart>, restarted: Restarted) {
+    ask_again(&runtime, &client, &setup).await;
+    let told = told.and_then(|told| contain_callback(RESTARTED, None, || told(client, restarted)));
+    if let Some(hearing) = told {
+        handle_contained(RESTARTED, hearing).await;
+    }
+}
+
+/// The same where nobody is told.
+pub(crate) async fn ask_again(runtime: &impl Spawn, client: &Client, setup: &Setup) {
+    let (session, memory) = (client.inner.link.current(), client.inner.link.memory());
+    setup.ask_for_logs(client, memory.log_level).await;
     let unheard = match client.era() {
         Era::Modern => session.with(|state| state.listeners.wakers()),
         Era::Legacy => {
@@ -390,11 +392,7 @@ async fn resume(
         }
     };
     unheard.into_iter().for_each(std::task::Waker::wake);
-    setup.listen_again(&runtime, &client);
-    let told = told.and_then(|told| contain_callback(RESTARTED, None, || told(client, restarted)));
-    if let Some(hearing) = told {
-        handle_contained(RESTARTED, hearing).await;
-    }
+    setup.listen_again(runtime, client);
 }
 
 /// What is opened within the time that the server has for the handshake.

@@ -40,6 +40,7 @@
 
 mod body;
 mod caller;
+mod client;
 mod connection;
 mod cors;
 mod count;
@@ -61,7 +62,9 @@ pub use bytes::Bytes;
 pub use mcp_proto::http::{CancelledPost, HttpLimits, Keeping};
 
 pub use self::caller::Caller;
+pub use self::client::{HttpTarget, connect_http};
 pub use self::denied::Denied;
 pub(crate) use self::legacy::PostStream;
 pub use self::listen::{listen, listen_http};
 pub use self::options::HttpOptions;
+pub use mcp_proto::http::client::{Challenge, ClientLimits, OldTransport, Standalone};

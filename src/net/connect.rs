@@ -36,20 +36,31 @@ where
     Rd: AsyncRead + Unpin + Send + 'static,
     Wr: AsyncWrite + Unpin + Send + 'static,
 {
+    let (reader, writer) = reach(&runtime, address, open).await?;
+    crate::stream::connect(runtime, reader, writer, None, client.over(Transport::Tcp)).await
+}
+
+/// Connects to one of the addresses of a name, in bounded time.
+pub(crate) async fn reach<R, C, Fut>(
+    runtime: &R,
+    address: impl ToSocketAddrs + Send + 'static,
+    open: impl Fn(SocketAddr) -> Fut,
+) -> io::Result<C>
+where
+    R: Spawn,
+    Fut: Future<Output = io::Result<C>>,
+{
     let deadline = runtime.now() + PATIENCE;
-    let addresses = until(&runtime, deadline, resolve(&runtime, address)).await?;
+    let addresses = until(runtime, deadline, resolve(runtime, address)).await?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the server's name has no address");
     for address in addresses {
-        let opened = until(&runtime, deadline.min(runtime.now() + PATIENCE_EACH), open(address)).await;
+        let opened = until(runtime, deadline.min(runtime.now() + PATIENCE_EACH), open(address)).await;
         match opened {
-            Ok((reader, writer)) => {
-                let client = client.over(Transport::Tcp);
-                return crate::stream::connect(runtime, reader, writer, None, client).await;
-            }
+            Ok(connection) => return Ok(connection),
             Err(error) => last = io::Error::new(error.kind(), format!("cannot connect to {address}: {error}")),
         }
     }
-    Err(last.into())
+    Err(last)
 }
 
 /// Connects to a server over a Unix socket. `open` connects to its path.

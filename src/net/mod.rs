@@ -33,6 +33,8 @@ pub use self::bind::Bind;
 pub use self::connect::connect_tcp;
 #[cfg(unix)]
 pub use self::connect::connect_unix;
+#[cfg(feature = "http")]
+pub(crate) use self::connect::reach;
 pub use self::hall::{Cut, Drained, Listening};
 #[cfg(feature = "http")]
 pub(crate) use self::host::{Guest, Host};

@@ -230,10 +230,12 @@ impl Call {
                     Ok((id, state.connection.wire_id(id).and_then(|wire| NonZeroI64::new(wire.as_number()?))))
                 }
                 Err(refused) => {
-                    if refused.why == Why::Full {
+                    // The session that was is gone, and the next one has not begun.
+                    let waits = refused.why == Why::Full || refused.why == Why::NotReady && state.renews;
+                    if waits {
                         waker = waker.take().and_then(|waker| state.wait_for_room(until, waker));
                     }
-                    Err(refused)
+                    Err((refused, waits))
                 }
             });
             drop(waker);
@@ -248,13 +250,17 @@ impl Call {
                     }
                     return Poll::Ready(Ok(()));
                 }
-                Err(refused) if refused.why == Why::Full => {
+                Err((refused, true)) => {
                     self.step = Step::Unsent(refused.body);
                     return Poll::Pending;
                 }
                 // Nothing was sent, so nothing can be done twice.
-                Err(refused) if refused.why == Why::Closed && self.link.is_followed(&shared) => body = refused.body,
-                Err(refused) => return Poll::Ready(Err(Error::Send { what: self.what.clone(), why: refused.why })),
+                Err((refused, _)) if refused.why == Why::Closed && self.link.is_followed(&shared) => {
+                    body = refused.body
+                }
+                Err((refused, _)) => {
+                    return Poll::Ready(Err(Error::Send { what: self.what.clone(), why: refused.why }));
+                }
             }
         }
     }

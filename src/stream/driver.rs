@@ -25,7 +25,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::{InboundId, Limits, Message, Origin, Timestamp};
 
 use super::budget::{Account, Load};
-use super::handling::{Begins, BoxFuture, Reply, Service, size, start};
+use super::dispatch::dispatch;
+use super::handling::{BoxFuture, Reply, Service, size};
 use super::input::Input;
 use super::notifications::Notifications;
 use super::screening::screen;
@@ -246,26 +247,7 @@ where
     /// Wakes and starts what the turn brought.
     fn dispatch(&mut self, turn: Turn, cx: &mut Context<'_>) -> bool {
         let busy = turn.resumed || !turn.requests.is_empty() || !turn.notifications.is_empty();
-        for waker in turn.wakers {
-            waker.wake();
-        }
-        for remark in turn.remarks {
-            tracing::debug!(?remark, "the peer did something odd");
-        }
-        let Parts { runtime, shared, service, .. } = &self.parts;
-        for questions in turn.questions {
-            runtime.spawn(super::questions::answer(Arc::clone(shared), Arc::clone(service), questions));
-        }
-        self.notifications.handle(runtime, shared, service, turn.notifications);
-        // When several are ready at once, all but one are started beside each other.
-        let last = turn.requests.len().saturating_sub(1);
-        for (at, request) in turn.requests.into_iter().enumerate() {
-            let (id, place) = (request.id, if at == last { Begins::Here } else { Begins::Elsewhere });
-            self.replies.extend(start(&self.parts, request, place, cx).map(|reply| (id, reply)));
-        }
-        for gone in turn.gone.into_iter().filter_map(|id| self.parts.service.gone(id)) {
-            self.parts.runtime.spawn(gone);
-        }
+        self.replies.extend(dispatch(&self.parts, &self.notifications, turn, cx));
         busy
     }
 

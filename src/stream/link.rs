@@ -62,12 +62,32 @@ pub(crate) struct NotRestarted {
     pub(crate) last: Arc<Error>,
 }
 
-/// What a client has asked of a server for as long as the session lives, to be asked of the next one (legacy era).
+/// What a client has asked of a server for as long as the session lives, to be asked in the next one (legacy era).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
     /// What [`Client::subscribe`](crate::Client::subscribe) has subscribed to.
     pub(crate) uris: BTreeSet<String>,
     pub(crate) log_level: Option<LoggingLevel>,
+}
+
+impl Memory {
+    fn learn(&mut self, lesson: &Lesson) {
+        match lesson {
+            Lesson::Subscribed(uri) => {
+                self.uris.insert(uri.clone());
+            }
+            Lesson::Unsubscribed(uri) => {
+                self.uris.remove(uri);
+            }
+            Lesson::LogLevel(level) => self.log_level = Some(*level),
+        }
+    }
+
+    fn forget<'a>(&mut self, uris: impl Iterator<Item = &'a String>) {
+        uris.for_each(|uri| {
+            self.uris.remove(uri);
+        });
+    }
 }
 
 /// What a call leaves in the [`Memory`].
@@ -186,16 +206,18 @@ impl Link {
 
     /// Keeps something in mind for the connection that follows.
     pub(super) fn learn(&self, lesson: Option<&Lesson>) {
-        let (Self::Many(succession), Some(lesson)) = (self, lesson) else { return };
-        let memory = &mut succession.lock().memory;
-        match lesson {
-            Lesson::Subscribed(uri) => {
-                memory.uris.insert(uri.clone());
-            }
-            Lesson::Unsubscribed(uri) => {
-                memory.uris.remove(uri);
-            }
-            Lesson::LogLevel(level) => memory.log_level = Some(*level),
+        let Some(lesson) = lesson else { return };
+        match self {
+            Self::One(shared, _) => shared.with(|state| state.memory.learn(lesson)),
+            Self::Many(succession) => succession.lock().memory.learn(lesson),
+        }
+    }
+
+    /// What was learned.
+    pub(crate) fn memory(&self) -> Memory {
+        match self {
+            Self::One(shared, _) => shared.with(|state| state.memory.clone()),
+            Self::Many(succession) => succession.lock().memory.clone(),
         }
     }
 
@@ -208,11 +230,10 @@ impl Link {
 
     /// Nobody wants to hear of these resources any more.
     pub(crate) fn forget<'a>(&self, uris: impl Iterator<Item = &'a String>) {
-        let Self::Many(succession) = self else { return };
-        let memory = &mut succession.lock().memory;
-        uris.for_each(|uri| {
-            memory.uris.remove(uri);
-        });
+        match self {
+            Self::One(shared, _) => shared.with(|state| state.memory.forget(uris)),
+            Self::Many(succession) => succession.lock().memory.forget(uris),
+        }
     }
 
     /// Where a call may go now. If nowhere, `cx` is woken when that changes, at the latest at `until`.
@@ -264,10 +285,6 @@ impl Succession {
             waiting: Waiting::default(),
             supervisor: None,
         })))
-    }
-
-    pub(crate) fn memory(&self) -> Memory {
-        self.lock().memory.clone()
     }
 
     /// The current connection has ended.

@@ -32,6 +32,7 @@
 
 mod budget;
 mod call;
+mod dispatch;
 mod driver;
 mod handling;
 mod input;
@@ -61,6 +62,8 @@ pub use self::budget::Budget;
 #[cfg(feature = "http")]
 pub(crate) use self::budget::{Held, Load};
 pub(crate) use self::call::{Answered, Call, OnProgress, Sent, notify, reserve_id};
+#[cfg(feature = "http")]
+pub(crate) use self::dispatch::dispatch;
 use self::driver::Driver;
 pub(crate) use self::driver::{Parts, Role};
 pub(crate) use self::handling::{
@@ -186,7 +189,7 @@ pub(crate) fn connect_by<R, Rd, Wr>(
     runtime: R,
     opened: Opened<Rd, Wr>,
     client: ClientBuilder,
-    start: impl FnOnce(Driven<Rd, Wr, R>),
+    start: impl FnOnce(Driven<Driver<Rd, Wr, R>>),
 ) -> Pin<Box<impl Future<Output = Result<Client>>>>
 where
     R: Spawn,
@@ -231,14 +234,14 @@ async fn open_by<R, Rd, Wr>(
     opened: Opened<Rd, Wr>,
     setup: &Setup,
     link: fn(Arc<Shared>, Option<Child>) -> Link,
-    start: impl FnOnce(Driven<Rd, Wr, R>),
+    start: impl FnOnce(Driven<Driver<Rd, Wr, R>>),
 ) -> Result<Client>
 where
     R: Spawn,
     Rd: AsyncRead + Unpin,
     Wr: AsyncWrite + Unpin,
 {
-    let (shared, handshake) = share_client(runtime, setup, &opened);
+    let (shared, handshake) = share_client(runtime, setup, opened.child.as_ref());
     let client = Client::new(link(Arc::clone(&shared), opened.child.clone()), setup);
     let child = opened.child.clone();
     start(driver(runtime, opened, &shared, setup, &client));
@@ -258,13 +261,9 @@ pub(crate) async fn ready(shared: &Shared, child: Option<Child>, handshake: Oper
 }
 
 /// A client's connection, which begins with the handshake.
-pub(crate) fn share_client<R: Spawn, Rd, Wr>(
-    runtime: &R,
-    setup: &Setup,
-    opened: &Opened<Rd, Wr>,
-) -> (Arc<Shared>, Operation) {
+pub(crate) fn share_client<R: Spawn>(runtime: &R, setup: &Setup, child: Option<&Child>) -> (Arc<Shared>, Operation) {
     let (mut config, mut tracer) = (Arc::clone(&setup.config), setup.tracer.clone());
-    tracer.transport = tracer.transport.or(opened.child.as_ref().map(|_| Transport::Pipe));
+    tracer.transport = tracer.transport.or(child.map(|_| Transport::Pipe));
     let handshake = Operation::handshake(runtime.now(), &tracer, &mut config);
     (share(runtime, tracer, |now| Connection::client(config, now)), handshake)
 }
@@ -276,7 +275,7 @@ pub(crate) fn driver<R, Rd, Wr>(
     shared: &Arc<Shared>,
     setup: &Setup,
     client: &Client,
-) -> Driven<Rd, Wr, R>
+) -> Driven<Driver<Rd, Wr, R>>
 where
     R: Spawn,
     Rd: AsyncRead + Unpin,
@@ -296,24 +295,19 @@ where
 }
 
 /// A driver at work, in its connection's span.
-pub(crate) struct Driven<Rd, Wr, R: Spawn> {
-    driver: Instrumented<Driver<Rd, Wr, R>>,
+pub(crate) struct Driven<D> {
+    driver: Instrumented<D>,
     shared: Arc<Shared>,
     session: Session,
 }
 
-impl<Rd, Wr, R: Spawn> Driven<Rd, Wr, R> {
-    fn new(driver: Driver<Rd, Wr, R>, session: Session, shared: &Arc<Shared>) -> Self {
+impl<D: Future<Output = ()>> Driven<D> {
+    pub(crate) fn new(driver: D, session: Session, shared: &Arc<Shared>) -> Self {
         Self { driver: driver.instrument(session.span().clone()), shared: Arc::clone(shared), session }
     }
 }
 
-impl<Rd, Wr, R> Future for Driven<Rd, Wr, R>
-where
-    Rd: AsyncRead + Unpin,
-    Wr: AsyncWrite + Unpin,
-    R: Spawn,
-{
+impl<D: Future<Output = ()> + Unpin> Future for Driven<D> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -16,6 +16,7 @@ use mcp_proto::{
 };
 
 use super::budget::{Busy, Load};
+use super::link::Memory;
 use super::listeners::{Heard, Listeners};
 use super::questions::Questions;
 use super::waiting::Waiting;
@@ -47,6 +48,9 @@ pub(crate) struct State {
     held: usize,
     /// Bytes that were freed without the driver since it last counted.
     uncounted: usize,
+    /// What a client has asked for, for the session that may follow within this connection; and whether one may.
+    pub(crate) memory: Memory,
+    pub(crate) renews: bool,
     /// Who hears what has changed on the server.
     pub(crate) listeners: Listeners,
     /// What the client tells its own callbacks, in order with what the server tells.
@@ -128,6 +132,8 @@ const WORTH_COUNTING: usize = 64 * 1024;
 pub(crate) struct Turn {
     /// Whether the connection wants input again.
     pub(crate) resumed: bool,
+    /// Whether another session has begun within the connection.
+    pub(crate) renewed: bool,
     pub(crate) wakers: Vec<Waker>,
     pub(crate) requests: Vec<Inbound>,
     pub(crate) notifications: Vec<Message>,
@@ -174,6 +180,8 @@ impl Shared {
             asked: BTreeMap::new(),
             held: 0,
             uncounted: 0,
+            memory: Memory::default(),
+            renews: false,
             listeners: Listeners::default(),
             own_notifications: Vec::new(),
             kept: None,
@@ -255,7 +263,8 @@ impl State {
         while let Some(event) = self.connection.poll_event() {
             match event {
                 Event::Ready { version, peer, .. } => {
-                    self.facts = Some(Facts { version, peer });
+                    turn.renewed |= self.facts.replace(Facts { version, peer }).is_some();
+                    turn.wakers.extend(self.waiting.take());
                     turn.wakers.extend(std::mem::take(&mut self.watchers).into_values());
                 }
                 Event::Request { id, message, meta } => {

@@ -90,10 +90,15 @@ impl Connection {
     pub fn handle_lost(&mut self, now: Timestamp, id: OutboundId, lost: Lost) {
         self.advance(now);
         self.output.take_back(id);
-        let is_ours = self.calls.purpose(id).is_some_and(|purpose| purpose != Purpose::Application);
+        let purpose = self.calls.purpose(id);
+        let is_ours = purpose.is_some_and(|purpose| purpose != Purpose::Application);
+        // What refuses `initialize` is told with its status, unless it is the answer to another question.
+        let counts = |error: &ErrorObject| purpose != Some(Purpose::Initialize) || error.code.is_modern();
         let error = match lost {
             Lost::Refused { error: Some(error), .. } if !is_ours => RequestError::Rpc(*error),
-            Lost::Refused { error: Some(ref error), .. } if lost.tells_era() => RequestError::Rpc((**error).clone()),
+            Lost::Refused { error: Some(ref error), .. } if lost.tells_era() && counts(error) => {
+                RequestError::Rpc((**error).clone())
+            }
             lost if is_ours && !lost.tells_era() => {
                 self.lose_handshake(id, lost);
                 return self.settle();

@@ -103,6 +103,8 @@ pub struct HttpClient {
     is_stirred: bool,
     commands: VecDeque<Command>,
     incoming: VecDeque<Incoming>,
+    /// How many of them, from the front, somebody has seen; see `screen`.
+    screened: usize,
     remarks: VecDeque<Remark>,
     is_closing: bool,
 }
@@ -142,6 +144,7 @@ impl HttpClient {
             is_stirred: false,
             commands: VecDeque::new(),
             incoming: VecDeque::new(),
+            screened: 0,
             remarks: VecDeque::new(),
             is_closing: false,
             config,
@@ -223,6 +226,17 @@ impl HttpClient {
         self.on_credentials(credentials);
     }
 
+    /// Lets somebody see the messages that have come, each once and before the connection does: what `keep` returns goes on.
+    pub fn screen(&mut self, mut keep: impl FnMut(Message) -> Option<Message>) {
+        for incoming in self.incoming.split_off(self.screened.min(self.incoming.len())) {
+            self.incoming.extend(match incoming {
+                Incoming::Message(origin, message) => keep(message).map(|message| Incoming::Message(origin, message)),
+                other => Some(other),
+            });
+        }
+        self.screened = self.incoming.len();
+    }
+
     /// Time has passed. Due is what `now` says.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.advance(now);
@@ -297,6 +311,7 @@ impl HttpClient {
     fn next_incoming(&mut self, connection: &Connection) -> Option<Incoming> {
         // What is lost is told in any case; what was said waits until it is wanted.
         let waits = matches!(self.incoming.front()?, Incoming::Message(..)) && !connection.wants_input();
+        self.screened = self.screened.saturating_sub(usize::from(!waits));
         if waits { None } else { self.incoming.pop_front() }
     }
 

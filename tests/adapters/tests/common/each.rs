@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncWrite, future};
 #[cfg(feature = "http")]
-use mcp::http::HttpOptions;
+use mcp::http::{HttpOptions, HttpTarget};
 use mcp::net::{Bind, ListenOptions, Listening};
 use mcp::process::Command;
 use mcp::runtime::{Runtime, Spawn};
@@ -47,6 +47,8 @@ pub(crate) trait Adapter: Sync {
     fn listen_http(&self, server: Server, options: HttpOptions) -> Boxed<mcp::Result<Listening>> {
         self.listen_http_at(0.into(), server, options)
     }
+    #[cfg(feature = "http")]
+    fn connect_http(&self, target: HttpTarget, client: ClientBuilder) -> Boxed<mcp::Result<Client>>;
     fn connect_tcp(&self, address: SocketAddr, client: ClientBuilder) -> Boxed<mcp::Result<Client>>;
     fn connect_tcp_by_name(&self, address: String, client: ClientBuilder) -> Boxed<mcp::Result<Client>>;
     #[cfg(unix)]
@@ -127,6 +129,11 @@ macro_rules! adapter {
                 options: HttpOptions,
             ) -> Boxed<mcp::Result<Listening>> {
                 Box::pin($crate_::listen_http(bind, server, options))
+            }
+
+            #[cfg(feature = "http")]
+            fn connect_http(&self, target: HttpTarget, client: ClientBuilder) -> Boxed<mcp::Result<Client>> {
+                Box::pin($crate_::connect_http_with(target, client))
             }
 
             fn connect_tcp(&self, address: SocketAddr, client: ClientBuilder) -> Boxed<mcp::Result<Client>> {
