@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::each::{Adapter, on_each_runtime, soon, until};
 use common::fixture;
 use mcp::http::{Caller, Denied, HttpOptions, HttpTarget};
-use mcp::model::{ElicitResult, SubscriptionFilter};
+use mcp::model::{ElicitParams, ElicitResult, SubscriptionFilter};
 use mcp::net::Listening;
 use mcp::{Change, Client, ClientBuilder, Error, ProtocolVersion, RequestError, Server, Tool};
 use serde_json::{Map, Value, json};
@@ -237,7 +237,7 @@ fn sessions_of_every_revision_work_in_both_directions() {
             let listening = serve(on, server.clone()).await;
             let asked = Arc::new(AtomicUsize::new(0));
             let (times, (heard, changes)) = (Arc::clone(&asked), smol::channel::unbounded());
-            let client = Client::builder("c", "1").versions([version]).on_elicit(move |_| {
+            let client = Client::builder("c", "1").versions([version]).on_elicit(move |_: ElicitParams| {
                 times.fetch_add(1, Ordering::SeqCst);
                 async { ElicitResult::accept(Map::from_iter([("text".to_owned(), json!("yes"))])) }
             });
@@ -254,7 +254,7 @@ fn sessions_of_every_revision_work_in_both_directions() {
             soon(on, call).await.expect("an answer");
             assert_eq!(steps.len(), 3);
             if version >= ProtocolVersion::V2025_06_18 {
-                soon(on, client.call_tool("ask", ())).await.expect("an answer");
+                soon(on, client.call_tool("ask", json!({"text": "x"}))).await.expect("an answer");
                 assert_eq!(asked.load(Ordering::SeqCst), 2, "{version}");
             }
             // By the stream of the session.
