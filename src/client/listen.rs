@@ -3,11 +3,11 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use mcp_proto::model::{Capability, ListenParams, SubscriptionFilter};
-use mcp_proto::{Body, Change, Deadlines, Era, Limits, Message, Meta, RequestError, Why};
+use mcp_proto::{Body, Change, Deadlines, Era, Limits, Lost, Message, Meta, RequestError, Why};
 use serde_json::{Map, Value};
 
 use super::Client;
@@ -55,6 +55,10 @@ pub struct Changes {
     uris: Vec<String>,
     /// How to listen to the server that follows, if whoever holds this is told of it.
     again: Option<Again>,
+    /// Set while it waits before it listens again.
+    pause: Option<Pause>,
+    /// How long the next such wait is.
+    next_pause: Duration,
     ended: Option<Ended>,
 }
 
@@ -63,6 +67,15 @@ pub struct Changes {
 struct Again {
     first: Duration,
     meta: Meta,
+}
+
+/// A wait before what was lost is asked for again.
+struct Pause(BoxFuture<()>);
+
+impl fmt::Debug for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pause")
+    }
 }
 
 /// How a subscription ended.
@@ -131,7 +144,8 @@ impl Listen {
         let (Deadlines::Call { idle: first, .. } | Deadlines::Stream { first }) = deadlines;
         // From here on a drop of this future ends what was begun.
         let again = (sink == Sink::Holder).then(|| Again { first, meta: meta.clone() });
-        let mut changes = Changes { client, key, call: None, uris: Vec::new(), again, ended: None };
+        let (uris, pause, next_pause) = (Vec::new(), None, FIRST_PAUSE);
+        let mut changes = Changes { client, key, call: None, uris, again, pause, next_pause, ended: None };
         match changes.client.era() {
             Era::Modern => {
                 changes.call = Some(changes.listening(filter, Again { first, meta })?);
@@ -176,10 +190,16 @@ impl Changes {
             });
             drop(waker);
             if change.is_some() {
+                self.next_pause = FIRST_PAUSE;
                 return Poll::Ready(change);
             }
             if self.ended.is_some() {
                 return Poll::Ready(None);
+            }
+            if let Some(Pause(pause)) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+                self.call = self.listen_again().and_then(Result::ok);
             }
             let end = match &mut self.call {
                 Some(call) => match Pin::new(call).poll(cx) {
@@ -194,6 +214,11 @@ impl Changes {
                         Some(Err(error)) => Ended::Lost(error),
                         None => Ended::Lost(error),
                     },
+                    Poll::Ready(Err(error)) if closed.is_none() && is_broken(&error) && self.again.is_some() => {
+                        self.call = None;
+                        self.rest();
+                        continue;
+                    }
                     Poll::Ready(Err(error)) => Ended::Lost(error),
                 },
                 None => match closed {
@@ -215,6 +240,19 @@ impl Changes {
             self.ended = Some(end);
             // What was told in front of the end is looked for once more.
         }
+    }
+
+    /// Waits before it listens again, each time longer; once that is granted, everything counts as changed.
+    fn rest(&mut self) {
+        let session = self.client.inner.link.current();
+        session.with(|state| {
+            if let Some(listener) = state.listeners.get_mut(self.key) {
+                listener.begin_anew();
+            }
+        });
+        let pause = self.next_pause;
+        self.next_pause = (pause * 2).min(LONGEST_PAUSE);
+        self.pause = Some(Pause(Box::pin(async move { session.sleep(pause).await })));
     }
 
     /// The request of the modern era that is open as long as this.
@@ -343,6 +381,16 @@ pub(super) fn is_lacking(error: &Error) -> bool {
     matches!(error, Error::Send { why: Why::PeerLacks | Why::NotInThisRevision, .. })
 }
 
+/// Whether the exchange of a subscription has broken, or did not come about: over HTTP each is one, and the client goes on. A server that
+/// refuses is not asked again.
+fn is_broken(error: &Error) -> bool {
+    match error {
+        Error::Request { error: RequestError::Lost(Lost::Refused { status, .. }), .. } => *status >= 500,
+        Error::Request { error: RequestError::Lost(_), .. } => true,
+        _ => false,
+    }
+}
+
 /// How long to wait before a subscription that the server has ended is taken up again; doubled each time.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest such pause.
@@ -383,7 +431,9 @@ pub(super) async fn for_callbacks(client: Client, filter: SubscriptionFilter, mu
                     pause = FIRST_PAUSE;
                 }
             }
-            Err(error) if error.is_timeout() => tracing::debug!(%error, "listening for changes"),
+            Err(error) if error.is_timeout() || is_broken(&error) => {
+                tracing::debug!(%error, "listening for changes");
+            }
             Err(error) => {
                 tracing::debug!(%error, "the server cannot be listened to");
                 return;

@@ -256,7 +256,7 @@ impl Call {
                 }
                 // Nothing was sent, so nothing can be done twice.
                 Err((refused, _)) if refused.why == Why::Closed && self.link.is_followed(&shared) => {
-                    body = refused.body
+                    body = refused.body;
                 }
                 Err((refused, _)) => {
                     return Poll::Ready(Err(Error::Send { what: self.what.clone(), why: refused.why }));

@@ -165,6 +165,11 @@ impl Listener {
         }
     }
 
+    /// It is listened for anew: once that is granted, everything counts as changed.
+    pub(crate) fn begin_anew(&mut self) {
+        self.is_anew = true;
+    }
+
     pub(crate) fn granted(&self) -> &SubscriptionFilter {
         &self.filter
     }
@@ -257,12 +262,15 @@ impl Listeners {
 
     /// The same listeners on the connection that follows: what they have subscribed to, nobody knows there yet.
     pub(crate) fn taken_over(mut self) -> Self {
+        self.begin_anew();
+        self
+    }
+
+    /// The same in a session that follows within the connection.
+    pub(super) fn begin_anew(&mut self) {
         self.calls.clear();
         self.unwanted.clear();
-        for listener in self.open.values_mut() {
-            listener.is_anew = true;
-        }
-        self
+        self.open.values_mut().for_each(Listener::begin_anew);
     }
 
     /// Legacy era: what listeners want to hear of.

@@ -263,7 +263,13 @@ impl State {
         while let Some(event) = self.connection.poll_event() {
             match event {
                 Event::Ready { version, peer, .. } => {
-                    turn.renewed |= self.facts.replace(Facts { version, peer }).is_some();
+                    if self.facts.replace(Facts { version, peer }).is_some() {
+                        turn.renewed = true;
+                        self.listeners.begin_anew();
+                        if let Some(kept) = &self.kept {
+                            kept.forget_all();
+                        }
+                    }
                     turn.wakers.extend(self.waiting.take());
                     turn.wakers.extend(std::mem::take(&mut self.watchers).into_values());
                 }

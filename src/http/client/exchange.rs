@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::Request;
 use http::response::Parts;
-use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use mcp_proto::http::client::Failure;
 
 use super::super::body::Body;
-use super::pool::{Pool, shown};
+use super::pool::{Begun, Pool, shown};
 use crate::stream::BoxFuture;
 
 /// See the module. Dropping it ends it: its connection is closed, unless the response has come whole.
 pub(super) enum Exchange {
-    Sending(BoxFuture<Result<(Response<Incoming>, SendRequest<Body>), Failure>>),
+    Sending(BoxFuture<Result<Begun, Failure>>),
     Reading(Incoming, SendRequest<Body>),
     Over,
 }

@@ -37,6 +37,9 @@ pub(super) struct Pool {
     spare: Mutex<Vec<(Timestamp, SendRequest<Body>)>>,
 }
 
+/// A response, and by which connection its body comes.
+pub(super) type Begun = (Response<Incoming>, SendRequest<Body>);
+
 type Opener = Box<dyn Fn() -> BoxFuture<io::Result<SendRequest<Body>>> + Send + Sync>;
 
 impl Pool {
@@ -81,10 +84,7 @@ impl Pool {
     }
 
     /// Sends a request by a connection that is spare, or by a new one; and by which, once its head is there.
-    pub(super) async fn send(
-        self: Arc<Self>,
-        request: Request<Bytes>,
-    ) -> Result<(Response<Incoming>, SendRequest<Body>), Failure> {
+    pub(super) async fn send(self: Arc<Self>, request: Request<Bytes>) -> Result<Begun, Failure> {
         let mut request = self.prepare(request);
         loop {
             let (mut sender, is_new) = match self.take() {

@@ -174,6 +174,8 @@ fn a_server_that_comes_back_is_spoken_to_again() {
         let mut call = Box::pin(client.call_tool("wait", ()).into_future());
         assert!(futures_lite::future::poll_once(&mut call).await.is_none());
         soon(on, client.call_tool("echo", json!({"text": "x"}))).await.expect("an answer");
+        let wanted = SubscriptionFilter::new().with_tools_list_changed(true);
+        let mut changes = soon(on, client.listen(wanted)).await.expect("a subscription");
         soon(on, listening.shutdown(Duration::ZERO)).await;
         let error = soon(on, call).await.unwrap_err();
         assert!(
@@ -187,6 +189,8 @@ fn a_server_that_comes_back_is_spoken_to_again() {
         let _again = again.expect("the same port");
         let answer = soon(on, client.call_tool("echo", json!({"text": "back"}))).await.expect("an answer");
         assert_eq!(answer.joined_text(), "back");
+        // What happened meanwhile nobody has told, so all of it counts as changed.
+        assert_eq!(soon(on, changes.next()).await, Some(Change::Tools), "{changes:?}");
     });
 }
 
@@ -286,6 +290,8 @@ fn a_session_that_is_gone_is_begun_anew_inside_the_client() {
         let address = listening.address().tcp().expect("an address");
         let client = connect_as(on, url(&listening).into(), client).await;
         soon(on, client.call_tool("echo", json!({"text": "x"}))).await.expect("an answer");
+        let wanted = SubscriptionFilter::new().with_tools_list_changed(true);
+        let mut changes = soon(on, client.listen(wanted)).await.expect("a subscription");
         soon(on, listening.shutdown(Duration::ZERO)).await;
         let options = HttpOptions::default();
         let again = soon(on, on.listen_http_at(mcp::net::Bind::from(address), fixture::server(), options)).await;
@@ -300,6 +306,8 @@ fn a_session_that_is_gone_is_begun_anew_inside_the_client() {
         for (at, call) in calls.into_iter().enumerate() {
             assert_eq!(soon(on, call).await.expect("an answer").joined_text(), at.to_string());
         }
+        assert_eq!(soon(on, changes.next()).await, Some(Change::Tools), "all of it may have changed");
+        drop(changes);
         soon(on, client.close()).await;
         let drained = soon(on, again.shutdown(Duration::from_secs(5))).await;
         assert!(drained.cut.is_empty(), "{drained:?}");
