@@ -189,3 +189,112 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, wanted: &T) -> Ou
 fn check(holds: bool, otherwise: impl Into<String>) -> Outcome {
     if holds { Ok(()) } else { Err(otherwise.into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::split::Head;
+    use super::*;
+    use crate::table;
+
+    const SESSION: &str = "0123456789abcdef";
+
+    fn head(start: &str, headers: &[(&str, &str)]) -> Head {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Head { start: start.to_owned(), headers }
+    }
+
+    fn post(message: &Value, headers: &[(&str, &str)], status: &str, answer: &Value) -> Exchange {
+        let always = [("accept", "application/json, text/event-stream"), ("content-type", "application/json")];
+        let kind = [("content-type", "application/json")];
+        Exchange {
+            request: head("POST", &[&always, headers].concat()),
+            body: message.to_string().into_bytes(),
+            response: Some(head(status, if answer.is_null() { &[] } else { &kind })),
+            data: if answer.is_null() { Vec::new() } else { answer.to_string().into_bytes() },
+            end: End::Whole,
+        }
+    }
+
+    fn stream(start: &str, headers: &[(&str, &str)], events: &str, end: End) -> Exchange {
+        let request = head(start, &[&[("accept", "text/event-stream")], headers].concat());
+        let response = Some(head("200", &[("content-type", "text/event-stream; charset=utf-8")]));
+        Exchange { request, body: Vec::new(), response, data: events.as_bytes().to_vec(), end }
+    }
+
+    fn cell(revision: ProtocolVersion) -> Cell {
+        let mut cells = table::cells().into_iter();
+        cells.find(|cell| cell.transport == Transport::Http && cell.revision == revision).expect("a cell")
+    }
+
+    /// A call whose stream is cut, taken up again, and answered there.
+    fn legacy() -> (Cell, Vec<Exchange>) {
+        let bound = [("mcp-session-id", SESSION), ("mcp-protocol-version", "2025-11-25")];
+        let mut opening =
+            post(&json!({ "id": 1, "method": "initialize" }), &[], "200", &json!({ "id": 1, "result": {} }));
+        opening.response.as_mut().expect("one").set("mcp-session-id", SESSION);
+        let said = json!({ "method": "notifications/initialized" });
+        let mut cut = stream("POST", &bound, "id: 1-0\ndata: \n\n", End::Cut);
+        cut.body = json!({ "id": 2, "method": "tools/call" }).to_string().into_bytes();
+        cut.request = post(&said, &bound, "200", &Value::Null).request;
+        let back = [&bound[..], &[("last-event-id", "1-0")]].concat();
+        let rest =
+            stream("GET", &back, ": \r\n\r\nid: 1-1\r\ndata: {\"id\":2,\r\ndata: \"result\":{}}\r\n\r\n", End::Whole);
+        let mut end = stream("DELETE", &bound, "", End::Whole);
+        end.response = Some(head("204", &[]));
+        (cell(ProtocolVersion::V2025_11_25), vec![opening, post(&said, &bound, "202", &Value::Null), cut, rest, end])
+    }
+
+    fn modern() -> (Cell, Vec<Exchange>) {
+        let headers = [
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", "weather"),
+            ("mcp-param-city", "=?base64?S3Jha8Ozdw==?="),
+        ];
+        let call = json!({ "id": 1, "method": "tools/call", "params": { "name": "weather" } });
+        (cell(ProtocolVersion::V2026_07_28), vec![post(&call, &headers, "200", &json!({ "id": 1, "result": {} }))])
+    }
+
+    /// The steps that fail after something was made wrong.
+    fn wrong(
+        (cell, mut exchanges): (Cell, Vec<Exchange>),
+        spoil: impl FnOnce(&mut Vec<Exchange>),
+    ) -> Vec<&'static str> {
+        spoil(&mut exchanges);
+        let steps = STEPS.into_iter().filter(|step| *step != "delete" || !cell.is_modern());
+        steps.filter(|step| judge(step, &cell, &exchanges).is_err()).collect()
+    }
+
+    #[test]
+    fn what_is_right_is_right() {
+        assert_eq!(wrong(legacy(), |_| {}), [""; 0]);
+        assert_eq!(wrong(modern(), |_| {}), [""; 0]);
+    }
+
+    #[test]
+    fn each_fault_is_one_of_its_step() {
+        let requests = |at: usize, name: &'static str, value: &'static str| {
+            move |all: &mut Vec<Exchange>| all[at].request.set(name, value)
+        };
+        let answers = |at: usize, name: &'static str, value: &'static str| {
+            move |all: &mut Vec<Exchange>| all[at].response.as_mut().expect("one").set(name, value)
+        };
+        assert_eq!(wrong(legacy(), requests(3, "mcp-session-id", "another")), ["session"]);
+        assert_eq!(wrong(legacy(), answers(1, "mcp-session-id", "another")), ["session"]);
+        assert_eq!(wrong(legacy(), answers(0, "mcp-session-id", "short")), ["session"]);
+        assert_eq!(wrong(modern(), answers(0, "mcp-session-id", SESSION)), ["session"]);
+        assert_eq!(wrong(legacy(), requests(2, "mcp-protocol-version", "2025-06-18")), ["headers"]);
+        assert_eq!(wrong(modern(), requests(0, "mcp-method", "tools/list")), ["headers"]);
+        assert_eq!(wrong(modern(), requests(0, "mcp-name", "echo")), ["headers"]);
+        assert_eq!(wrong(modern(), requests(0, "mcp-param-city", "Krakow")), ["headers"]);
+        assert_eq!(wrong(modern(), answers(0, "content-type", "text/plain")), ["headers"]);
+        assert_eq!(wrong(legacy(), |all| all[1].response = Some(head("204", &[]))), ["status"]);
+        assert_eq!(wrong(modern(), |all| all[0].data = br#"{"id":1,"error":{"code":-32601}}"#.to_vec()), ["status"]);
+        assert_eq!(wrong(legacy(), |all| all[3].data.extend(b"data: {\"method\":\"late\"}\n\n")), ["own_stream"]);
+        assert_eq!(wrong(legacy(), |all| drop(all[3].request.headers.pop())), ["own_stream"]);
+        assert_eq!(wrong(modern(), |all| all[0].data = br#"{"id":2,"result":{}}"#.to_vec()), ["own_stream"]);
+        assert_eq!(wrong(legacy(), |all| drop(all.pop())), ["delete"]);
+    }
+}
