@@ -39,8 +39,17 @@ pub(super) struct Calls {
     /// No deadline of an open call is before this moment. May be early: then one look at the table corrects it, so that a
     /// call costs no entry in a timer tree.
     pub(super) earliest: Option<Timestamp>,
-    /// Since when all clocks stand still.
-    paused: Option<Timestamp>,
+    clocks: Clocks,
+}
+
+/// Whether the clocks of all calls run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Clocks {
+    Running,
+    /// Standing still since then, since we owe the peer an answer.
+    Standing(Timestamp),
+    /// Running although we owe one: it has been owed for longer than a person may take.
+    Overdue,
 }
 
 /// A request that may have to be sent again with answers to a question of the server.
@@ -118,7 +127,7 @@ pub(super) enum Purpose {
     Discover(ProtocolVersion),
 }
 
-/// How long our application may take to answer a question of the server.
+/// How long our application may take to answer a question of the server before the clocks of our calls no longer wait for it.
 const A_PERSONS_TIME: Duration = Duration::from_secs(3600);
 /// Deadlines are rounded up to this, so that many calls share one wake-up.
 const ROUNDING: Duration = Duration::from_millis(16);
@@ -136,7 +145,7 @@ impl Calls {
             limit: limits.outbound_requests,
             task_limit: limits.tasks,
             earliest: None,
-            paused: None,
+            clocks: Clocks::Running,
         }
     }
 
@@ -185,7 +194,10 @@ impl Calls {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        if self.paused.is_some() { None } else { self.earliest }
+        match self.clocks {
+            Clocks::Standing(since) => self.earliest.map(|_| overdue_from(since)),
+            Clocks::Running | Clocks::Overdue => self.earliest,
+        }
     }
 
     pub(super) fn get_mut(&mut self, id: OutboundId) -> Option<&mut Call> {
@@ -302,18 +314,21 @@ impl Calls {
         }
     }
 
-    /// Stops all clocks; they stand still while we owe the peer an answer.
+    /// Stops all clocks; they stand still while we owe the peer an answer, for as long as a person may take.
     pub(super) fn pause(&mut self, now: Timestamp) {
-        self.paused.get_or_insert(now);
+        if self.clocks == Clocks::Running {
+            self.clocks = Clocks::Standing(now);
+        }
     }
 
     /// Starts them again where they stood.
     pub(super) fn resume(&mut self, now: Timestamp) {
-        let Some(paused) = self.paused.take() else { return };
-        for call in self.open.values_mut() {
-            call.shift(paused, now);
+        if let Clocks::Standing(since) = core::mem::replace(&mut self.clocks, Clocks::Running) {
+            for call in self.open.values_mut() {
+                call.shift(since, now);
+            }
+            self.find_earliest();
         }
-        self.find_earliest();
     }
 
     pub(super) fn find_earliest(&mut self) {
@@ -321,12 +336,23 @@ impl Calls {
     }
 
     pub(super) fn take_expired(&mut self, now: Timestamp) -> Vec<(OutboundId, TimedOut)> {
+        if let Clocks::Standing(since) = self.clocks
+            && overdue_from(since) <= now
+        {
+            self.resume(overdue_from(since));
+            self.clocks = Clocks::Overdue;
+        }
         if self.next_deadline().is_none_or(|earliest| earliest > now) {
             return Vec::new();
         }
         let expired = self.open.iter().filter(|(_, call)| call.is_expired(now));
         expired.map(|(id, call)| (*id, call.time_out(now))).collect()
     }
+}
+
+/// When what has been owed since then is overdue.
+fn overdue_from(since: Timestamp) -> Timestamp {
+    (since + A_PERSONS_TIME).round_up(ROUNDING)
 }
 
 /// Bytes of the keys of questions.

@@ -80,7 +80,7 @@ pub enum Start {
 }
 
 /// How long a request of ours may take. On a client both clocks stand still while it owes the server an answer to a request
-/// of the server's own, since the call may wait for exactly that.
+/// of the server's own, since the call may wait for exactly that; but for an hour at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Deadlines {
     /// An ordinary call.

@@ -159,6 +159,44 @@ fn clocks_stand_still_while_the_client_owes_an_answer() {
     }
 }
 
+/// Found by simulation: the clocks of all calls stood still for ever once a question was never answered, and a call whose answer did not
+/// come never ended. A person has an hour; then they go on, and no further question stops them until the overdue one is answered.
+#[test]
+fn a_question_that_is_never_answered_stops_the_clocks_for_an_hour_only() {
+    let (idle, cap, hour) = (secs(5), secs(8), secs(3600));
+    let question =
+        |id: &str| json!({"jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": {"message": id}});
+    let mut client = Node::client_in(V2025_11_25, |_| {});
+    let (call, _) = asked(&mut client, Deadlines::Call { idle, cap });
+    client.wait(secs(2));
+    client.tell(&question("never"));
+    let (never, ..) = client.take_request();
+    client.wait(hour + secs(3) - MILLI);
+    assert!(client.events().is_empty(), "2 s of 5 had passed before");
+    client.wait(MILLI + SLACK * 2);
+    timed_out(&mut client, call, TimedOut::Idle(idle));
+
+    client.tell(&question("more"));
+    let (more, ..) = client.take_request();
+    let (call, _) = asked(&mut client, Deadlines::Call { idle, cap });
+    client.wait(idle + SLACK);
+    timed_out(&mut client, call, TimedOut::Idle(idle));
+    for id in [never, more] {
+        client.respond(id, &json!({"action": "cancel"})).unwrap();
+    }
+    client.frames();
+
+    client.tell(&question("again"));
+    let (again, ..) = client.take_request();
+    let (call, _) = asked(&mut client, Deadlines::Call { idle, cap });
+    client.wait(secs(3000));
+    assert!(client.events().is_empty(), "nothing is overdue any more");
+    client.respond(again, &json!({"action": "cancel"})).unwrap();
+    client.frames();
+    client.wait(idle + SLACK);
+    timed_out(&mut client, call, TimedOut::Idle(idle));
+}
+
 /// A call that begins while the clocks stand still has its whole time once they go on.
 #[test]
 fn a_call_made_while_the_clocks_stand_still_loses_nothing() {
