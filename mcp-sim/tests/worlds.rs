@@ -12,7 +12,7 @@ fn a_few_worlds_keep_all_rules() {
 }
 
 /// Seeds that once failed, and what was wrong then. The faults of the core have their own tests as well; the checks have only these.
-const ONCE_FAILED: [(u64, &str); 5] = [
+const ONCE_FAILED: [(u64, &str); 7] = [
     (0x0100_0de6, "a log level that was refused counted for the check of logs as if it had been granted"),
     (0x0100_144c, "an answer that was cut off could not be seen to be one, and the check wanted silence about it"),
     (0x0100_3fb7, "a question was taken for the answer to a request that had not left yet, which then went out twice"),
@@ -21,6 +21,8 @@ const ONCE_FAILED: [(u64, &str); 5] = [
         "a client whose application answered many questions at once took the server for one that does not read",
     ),
     (0x0200_4f6a, "two lines that nobody has sent drew the same id of their own"),
+    (0x0200_a033, "the clocks of a client whose application never answered a question stood still for ever"),
+    (0x0200_ce76, "the check of answers did not know that what is kept of rounds is bounded"),
 ];
 
 #[test]

@@ -61,6 +61,9 @@ impl Check for Answers {
     }
 }
 
+/// Bytes of the states and keys of all calls that may be open at once.
+const MANY_ROUNDS: usize = 20_000;
+
 /// Whether a call may have failed so.
 fn explained(facts: &Facts, call: &Call, error: &RequestError, given_up: bool) -> Result<(), String> {
     let rounds = if let Plan::Ask(times) | Plan::HoldBack(times) = call.plan { times } else { 0 };
@@ -79,7 +82,9 @@ fn explained(facts: &Facts, call: &Call, error: &RequestError, given_up: bool) -
         RequestError::TimedOut(_) => !facts.fresh,
         RequestError::Cancelled => given_up,
         RequestError::TooManyRounds(most) => rounds > u64::from(*most),
-        RequestError::InvalidResult(_) | RequestError::TooLarge => large > facts.limits.frame,
+        RequestError::InvalidResult(_) => large > facts.limits.frame,
+        // What is kept of many rounds at once counts as events do.
+        RequestError::TooLarge => large > facts.limits.frame || rounds > 0 && facts.limits.events < MANY_ROUNDS,
         RequestError::Closed(_) => true,
         _ => false,
     };
