@@ -254,8 +254,9 @@ impl Stage {
 }
 
 /// Whether the last lines of a run are kept as text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Traced {
     Yes,
+    #[default]
     No,
 }

@@ -227,7 +227,7 @@ impl Check for OwnAnswers {
                     (Outcome::Error(..) | Outcome::Status(404), _) if self.sessions_over > 0 => true,
                     // There is a limit to how much is kept for whoever may come back, and to how many come at once.
                     (Outcome::Error(_, why), _) if why.contains("names no event that is known") => {
-                        is_stormy || facts.options.limits.session_streams < 100
+                        facts.options.limits.session_streams < 100
                     }
                     (Outcome::Error(_, why), _) if why.contains("too many requests") => {
                         facts.options.limits.session_streams < 100

@@ -478,9 +478,12 @@ impl Host {
             }
             Carrier::Session(session) => {
                 let open: Vec<Origin> = session.open_origins().collect();
-                let is_over = |origin: &Origin| {
-                    !served.connection.is_open(*origin) && self.mutant != Some(Mutant::EndlessResponse)
+                let is_forgotten = |origin: &Origin| match self.mutant {
+                    Some(Mutant::EndlessResponse) => true,
+                    Some(Mutant::LostAnswer) => served.left.contains(origin),
+                    _ => false,
                 };
+                let is_over = |origin: &Origin| !served.connection.is_open(*origin) && !is_forgotten(origin);
                 for origin in open.into_iter().filter(is_over) {
                     session.ended(now, origin);
                 }

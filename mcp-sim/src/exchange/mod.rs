@@ -23,6 +23,7 @@ use self::mutants::{MUTANTS, Mutant};
 use self::work::{ClientOptions, Item, Options};
 use self::world::{Manner, run};
 use crate::report::{Caught, PATIENCE};
+use crate::stage::Traced;
 use crate::{Counts, Hash};
 
 /// A world of exchanges in which a check turned red.
@@ -85,7 +86,8 @@ fn run_seed(seed: u64, tally: &mut ExchangeTally) {
     let Hash(again) = run(&options, Manner::default()).hash;
     let differs = || ExchangeComplaint { check: "repeats", why: "the same seed gave two different runs".into() };
     if let Some(complaint) = first.complaint.or_else(|| (first.hash.0 != again).then(differs)) {
-        tally.failures.push(ExchangeFailure { seed, complaint, options: Box::new(options), trace: first.trace });
+        let trace = run(&options, Manner { traced: Traced::Yes, ..Manner::default() }).trace;
+        tally.failures.push(ExchangeFailure { seed, complaint, options: Box::new(options), trace });
     }
 }
 

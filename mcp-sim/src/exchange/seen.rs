@@ -79,7 +79,7 @@ pub(crate) enum Outcome {
 impl Seen {
     pub(crate) fn digest(&self, now: Timestamp, hash: &mut Hash) {
         hash.add(1, &now.as_nanos().to_le_bytes());
-        hash.add(2, format!("{self:?}").as_bytes());
+        hash.add(2, format!("{self}").as_bytes());
     }
 }
 

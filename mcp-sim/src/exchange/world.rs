@@ -13,6 +13,7 @@ use super::path::{Part, Path, Weather};
 use super::seen::Seen;
 use super::work::{Options, What};
 use crate::clock::Place;
+use crate::stage::Traced;
 use crate::{Hash, Prng, Schedule};
 
 /// What came of a run.
@@ -33,6 +34,7 @@ pub(crate) struct Manner {
     pub(crate) mutant: Option<Mutant>,
     /// At which byte every first response to a call breaks, whatever the weather.
     pub(crate) breaking_at: Option<u64>,
+    pub(crate) traced: Traced,
 }
 
 struct World {
@@ -72,7 +74,7 @@ enum Task {
 }
 
 /// More steps than any world takes: it does not come to rest.
-const MOST_STEPS: u64 = 200_000;
+const MOST_STEPS: u64 = 100_000;
 /// When all that was begun must have ended.
 const SETTLED: Duration = Duration::from_secs(3 * 3600);
 /// How often a client comes back through bad weather before it clears up.
@@ -340,6 +342,8 @@ impl World {
         let now = self.schedule.now();
         if !matches!(seen, Seen::Stepped { .. }) {
             seen.digest(now, &mut self.outcome.hash);
+        }
+        if self.manner.traced == Traced::Yes && !matches!(seen, Seen::Stepped { .. }) {
             if self.recent.len() == SHOWN {
                 self.recent.pop_front();
             }
