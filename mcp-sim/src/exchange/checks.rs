@@ -229,6 +229,8 @@ impl Check for OwnAnswers {
                     (Outcome::Error(_, why), _) if why.contains("names no event that is known") => {
                         facts.options.limits.session_streams < 100
                     }
+                    // Its words were cut off.
+                    (Outcome::Status(503), _) => is_stormy && facts.options.limits.session_streams < 100,
                     (Outcome::Error(_, why), _) if why.contains("too many requests") => {
                         facts.options.limits.session_streams < 100
                     }
