@@ -80,8 +80,8 @@ async fn play(mode: &str, arguments: &[String]) -> ExitCode {
     if mode == "prove" {
         return prove::run(&peers).await;
     }
-    table::absences().for_each(|line| println!("left out: {line}"));
     cells.retain(|cell| cell.to_string().contains(wanted));
+    table::absences(&cells).for_each(|line| println!("left out: {line}"));
     let failed = AtomicBool::new(cells.is_empty());
     run::each(cells, async |cell| {
         let outcome = run::one(&peers, &cell, wrong).await;

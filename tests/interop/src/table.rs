@@ -158,47 +158,43 @@ const fn absent(party: Party, role: Role, step: &'static str, why: &'static str)
     Absence { party, role, step, over: None, with: None, since: V2024_11_05, why }
 }
 
-/// The TypeScript client ends a listen by a notification without `Mcp-Method`, which this one wants.
-const REFUSED_CANCEL: Absence = Absence {
-    over: Some(Transport::Http),
-    since: V2026_07_28,
-    ..absent(Party::Rmcp, Role::Server, "clean", "refuses a cancellation without Mcp-Method")
-};
+const fn over_http(party: Party, role: Role, step: &'static str, with: Option<Party>, why: &'static str) -> Absence {
+    Absence { over: Some(Transport::Http), with, ..absent(party, role, step, why) }
+}
+
+const NO_METHOD: &str = "refuses a cancellation without Mcp-Method, with which the client ends a listen";
+const BACK: &str = "takes streams up again that ended with an error, in place of its own";
+const AGAIN: &str = "tells a client again that comes back what that had been told";
 
 /// All that are left out.
-const ABSENT: [Absence; 10] = [
+const ABSENT: [Absence; 13] = [
     absent(Party::Python, Role::Server, "unknown_tool", "answers with a failed result instead of an error"),
     absent(Party::Python, Role::Server, "unknown_prompt", "answers with the code 0, or -32603 in 2026-07-28"),
     absent(Party::Sdk, Role::Server, "unknown_tool", "answers with a failed result instead of an error"),
     absent(Party::Rmcp, Role::Client, "clean", "does not tell of lines that are no message"),
     absent(Party::Rmcp, Role::Server, "resume_call", "loses the answer whose stream was cut, or repeats the progress"),
     Absence {
-        over: Some(Transport::Http),
         since: V2026_07_28,
-        ..absent(
+        ..over_http(
             Party::TypeScript,
             Role::Client,
             "unknown_method",
+            None,
             "does not read the error that comes with status 404",
         )
     },
-    // That one streams errors too.
+    // Those two stream errors, too.
+    over_http(Party::Sdk, Role::Client, "resume", Some(Party::TypeScript), BACK),
+    over_http(Party::Sdk, Role::Client, "resume", Some(Party::Sdk), BACK),
+    over_http(Party::Sdk, Role::Client, "clean", Some(Party::TypeScript), BACK),
+    over_http(Party::Rmcp, Role::Server, "resume", Some(Party::Sdk), AGAIN),
+    // In the handshake era because of the former, too.
+    over_http(Party::Rmcp, Role::Server, "clean", Some(Party::TypeScript), NO_METHOD),
+    over_http(Party::Rmcp, Role::Server, "clean", Some(Party::Sdk), AGAIN),
     Absence {
-        with: Some(Party::TypeScript),
-        ..absent(
-            Party::Sdk,
-            Role::Client,
-            "resume",
-            "takes streams up again that ended with an error, in place of its own",
-        )
+        since: V2026_07_28,
+        ..over_http(Party::Rmcp, Role::Server, "status", Some(Party::TypeScript), NO_METHOD)
     },
-    Absence {
-        with: Some(Party::TypeScript),
-        over: Some(Transport::Http),
-        ..absent(Party::Sdk, Role::Client, "clean", "tells of those, too")
-    },
-    Absence { with: Some(Party::TypeScript), ..REFUSED_CANCEL },
-    Absence { with: Some(Party::TypeScript), step: "status", ..REFUSED_CANCEL },
 ];
 
 /// One client and one server, and a revision that they are to speak.
@@ -298,15 +294,7 @@ impl Cell {
 
     /// Whether the step is one that a party does not have.
     fn lacks(&self, name: &str) -> bool {
-        ABSENT.iter().any(|absence| {
-            let (here, there) = match absence.role {
-                Role::Client => (self.client, self.server),
-                Role::Server => (self.server, self.client),
-            };
-            let with = absence.with.is_none_or(|party| party == there);
-            let over = absence.over.is_none_or(|transport| transport == self.transport);
-            here == absence.party && absence.step == name && with && over && absence.since <= self.revision
-        })
+        ABSENT.iter().any(|absence| absence.step == name && absence.is_of(self))
     }
 
     /// The first revision has another HTTP than those after it, which not every peer has.
@@ -328,9 +316,24 @@ impl Cell {
     }
 }
 
-/// The steps that are left out, each with its reason.
-pub(crate) fn absences() -> impl Iterator<Item = String> {
-    ABSENT.into_iter().map(|Absence { party, role, step, over, with, since, why }| {
+impl Absence {
+    /// Whether it is the step of this cell that is left out.
+    fn is_of(&self, cell: &Cell) -> bool {
+        let (here, there) = match self.role {
+            Role::Client => (cell.client, cell.server),
+            Role::Server => (cell.server, cell.client),
+        };
+        here == self.party
+            && self.with.is_none_or(|party| party == there)
+            && self.over.is_none_or(|transport| transport == cell.transport)
+            && self.since <= cell.revision
+    }
+}
+
+/// The steps that are left out of these cells, each with its reason.
+pub(crate) fn absences(cells: &[Cell]) -> impl Iterator<Item = String> {
+    let told = |absence: &Absence| cells.iter().any(|cell| absence.is_of(cell));
+    ABSENT.into_iter().filter(told).map(|Absence { party, role, step, over, with, since, why }| {
         let role = if role == Role::Client { "client" } else { "server" };
         let over = over.map(|transport| format!(" over {}", transport.name())).unwrap_or_default();
         let since = if since > V2024_11_05 { format!(" in {since}") } else { String::new() };
