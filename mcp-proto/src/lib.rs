@@ -69,7 +69,7 @@ pub mod uri_template;
 pub use cache::{Asking, Cache, CacheLimits, Found, Question};
 pub use connection::{
     About, Attachment, CallOptions, Change, Channel, ClientConfig, CloseReason, Connection, Deadlines, Event,
-    Extension, FreezeError, InboundId, InputRequired, Limits, Lost, Meta, Origin, OutboundId, OwnAnswers, Peer,
+    Extension, FreezeError, Hold, InboundId, InputRequired, Limits, Lost, Meta, Origin, OutboundId, OwnAnswers, Peer,
     PeerCapabilities, RequestError, RequestMeta, RespondError, ResultKind, Rounds, Rule, Scope, SendError,
     ServerConfig, Start, Stats, ThawError, TimedOut, Transmit, Wanted, Why,
 };

@@ -70,6 +70,7 @@ impl Connection {
             channel: self.channel,
             wants_writable: self.wants_writable,
             wants_room: self.wants_room,
+            is_held: self.is_held,
             ending: self.ending.clone(),
             input_ended: self.input_ended,
             at_start,
@@ -118,6 +119,7 @@ impl Connection {
         connection.changes = frozen.changes;
         (connection.timers, connection.channel) = (frozen.timers, frozen.channel);
         (connection.wants_writable, connection.wants_room) = (frozen.wants_writable, frozen.wants_room);
+        connection.is_held = frozen.is_held;
         connection.ending = frozen.ending;
         connection.input_ended = frozen.input_ended;
         connection.lines.begin_anew(frozen.at_start);
@@ -149,6 +151,7 @@ struct Frozen {
     channel: Channel,
     wants_writable: bool,
     wants_room: bool,
+    is_held: bool,
     ending: Option<CloseReason>,
     input_ended: bool,
     at_start: bool,

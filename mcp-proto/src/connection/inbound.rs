@@ -373,7 +373,7 @@ impl Connection {
     }
 
     pub(super) fn resume_clocks(&mut self) {
-        if !self.requests.any_live() {
+        if !self.requests.any_live() && !self.is_held {
             self.calls.resume(self.now);
         }
     }

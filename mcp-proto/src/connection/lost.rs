@@ -74,6 +74,15 @@ impl fmt::Display for Lost {
 
 impl core::error::Error for Lost {}
 
+/// Whether calls can go on; see [`handle_hold`](Connection::handle_hold).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// They cannot from now on.
+    Begins,
+    /// They can again.
+    Ends,
+}
+
 /// How many sessions may be forgotten in a minute, one after the other. A server that restarts, or that is moved to another node, does it
 /// once; one behind a proxy that sends every request to another node forgets each session as soon as it has begun, and would be asked
 /// for new ones for ever.
@@ -107,6 +116,17 @@ impl Connection {
         };
         self.end_call(id, Err(error));
         self.settle();
+    }
+
+    /// An input: whether the transport waits for a person, who has to say who it is that asks. Meanwhile the clocks of all calls stand
+    /// still, those of the handshake as well. Whoever waits so has a deadline of its own.
+    pub fn handle_hold(&mut self, now: Timestamp, hold: Hold) {
+        self.advance(now);
+        self.is_held = hold == Hold::Begins;
+        match hold {
+            Hold::Begins => self.calls.pause(self.now),
+            Hold::Ends => self.resume_clocks(),
+        }
     }
 
     /// Nobody can tell which era the server is of. A late answer to the probe may have told it already.

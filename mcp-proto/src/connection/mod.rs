@@ -41,7 +41,7 @@ pub use event::{
 };
 pub use extension::Extension;
 pub use freeze::{FreezeError, ThawError};
-pub use lost::Lost;
+pub use lost::{Hold, Lost};
 pub use stats::Stats;
 
 use self::calls::Calls;
@@ -63,7 +63,7 @@ use crate::model::{Era, Progress, ProtocolVersion, SubscriptionFilter};
 ///   [`handle_message`](Self::handle_message), [`handle_eof`](Self::handle_eof),
 ///   [`handle_broken`](Self::handle_broken), [`handle_disconnect`](Self::handle_disconnect),
 ///   [`handle_channel`](Self::handle_channel), [`handle_lost`](Self::handle_lost),
-///   [`handle_session_gone`](Self::handle_session_gone), [`handle_timeout`](Self::handle_timeout). They are infallible: whatever the
+///   [`handle_session_gone`](Self::handle_session_gone), [`handle_hold`](Self::handle_hold), [`handle_timeout`](Self::handle_timeout). They are infallible: whatever the
 ///   peer sends becomes a reply, a counter or an event. Late, early and spurious calls do nothing.
 /// - **Commands** tell what the application wants: [`request`](Self::request), [`cancel`](Self::cancel),
 ///   [`notify`](Self::notify), [`progress`](Self::progress), [`respond`](Self::respond), [`require_input`](Self::require_input),
@@ -132,6 +132,8 @@ pub struct Connection {
     /// Whether somebody was refused as `Full`, or waits for room in the output only; told by `Event::Writable`.
     wants_writable: bool,
     wants_room: bool,
+    /// Whether the clocks of all calls stand still, since nothing can be sent now.
+    is_held: bool,
     /// Set once the end has begun: why. Requests in work may still be answered.
     ending: Option<CloseReason>,
     /// Set with `Event::Closed`.
@@ -185,6 +187,7 @@ impl Connection {
             channel: Channel::default(),
             wants_writable: false,
             wants_room: false,
+            is_held: false,
             ending: None,
             closed: false,
             input_ended: false,

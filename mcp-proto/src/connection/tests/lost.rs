@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::harness::*;
 use crate::connection::{
-    About, CallOptions, ClientConfig, CloseReason, Connection, Event, Lost, OutboundId, RequestError, Why,
+    About, CallOptions, ClientConfig, CloseReason, Connection, Event, Hold, Lost, OutboundId, RequestError, Why,
 };
 use crate::jsonrpc::{ErrorCode, ErrorObject};
 use crate::model::ProtocolVersion::{V2025_06_18, V2025_11_25, V2026_07_28};
@@ -294,6 +294,36 @@ fn without_a_session_there_is_none_to_lose() {
         node.forget(&[]);
         assert!(node.frames().is_empty() && node.events().is_empty());
     }
+}
+
+/// While a person is asked who asks, no call and no handshake times out; what has passed before counts, and goes on afterwards.
+#[test]
+fn clocks_stand_still_while_the_transport_waits_for_a_person() {
+    let hold = |node: &mut Node, hold: Hold| node.step(|conn, now| conn.handle_hold(now, hold));
+    let mut client = Node::client(client_config());
+    client.frames();
+    client.wait(Duration::from_secs(20));
+    hold(&mut client, Hold::Begins);
+    client.wait(Duration::from_secs(500));
+    assert!(client.events().is_empty());
+    hold(&mut client, Hold::Ends);
+    client.wait(Duration::from_secs(9));
+    assert!(client.events().is_empty());
+    client.wait(Duration::from_millis(1100));
+    assert!(matches!(client.closed_by(), Some(CloseReason::HandshakeTimedOut(_))));
+
+    // A call that is made meanwhile, and a question of the server that is answered meanwhile, change nothing of that.
+    let mut client = Node::client_in(V2025_11_25, |_| {});
+    hold(&mut client, Hold::Begins);
+    let call = client.ask("tools/list", &json!({}));
+    client.tell(&json!({"jsonrpc": "2.0", "id": 5, "method": "roots/list"}));
+    let (asked, ..) = client.take_request();
+    client.respond(asked, &json!({"roots": []})).unwrap();
+    client.wait(Duration::from_secs(500));
+    assert!(client.events().is_empty());
+    hold(&mut client, Hold::Ends);
+    client.wait(Duration::from_millis(60_100));
+    assert!(matches!(client.take_response(), (id, Err(RequestError::TimedOut(_))) if id == call));
 }
 
 #[test]

@@ -33,7 +33,7 @@ use self::session::{Session, Transport};
 pub use self::tools::InvalidTool;
 use self::tools::Tools;
 use crate::Timestamp;
-use crate::connection::{About, Connection, Lost, Origin, OutboundId, Transmit};
+use crate::connection::{About, Connection, Hold, Lost, Origin, OutboundId, Transmit};
 use crate::jsonrpc::Message;
 use crate::model::{Era, ProtocolVersion};
 
@@ -106,6 +106,8 @@ pub struct HttpClient {
     /// How many of them, from the front, somebody has seen; see `screen`.
     screened: usize,
     remarks: VecDeque<Remark>,
+    /// Whether the connection was told that nothing can be sent now.
+    is_holding: bool,
     is_closing: bool,
 }
 
@@ -146,6 +148,7 @@ impl HttpClient {
             incoming: VecDeque::new(),
             screened: 0,
             remarks: VecDeque::new(),
+            is_holding: false,
             is_closing: false,
             config,
         }
@@ -176,6 +179,9 @@ impl HttpClient {
             if !moved {
                 break;
             }
+        }
+        if core::mem::replace(&mut self.is_holding, self.auth.is_asking()) != self.auth.is_asking() {
+            connection.handle_hold(now, if self.is_holding { Hold::Begins } else { Hold::Ends });
         }
     }
 
