@@ -19,7 +19,7 @@ use super::{ClientConfig, Connection, Limits, ServerConfig, Side};
 use crate::Timestamp;
 
 /// What the frozen bytes look like. A change of the state's shape is a new number, and no other is thawed.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// Freezing.
 impl Connection {

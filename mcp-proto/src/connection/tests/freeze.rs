@@ -307,7 +307,7 @@ fn what_was_not_frozen_is_not_thawed() {
     let frozen = node.freeze().unwrap();
     assert_eq!(Connection::thaw_client(Arc::clone(&client), &frozen, at(0)).unwrap_err(), ThawError::OtherRole);
     let text = String::from_utf8(frozen).unwrap();
-    let other = text.replacen("\"format\":5", "\"format\":1", 1);
+    let other = text.replacen("\"format\":6", "\"format\":1", 1);
     let thawed = Connection::thaw_server(Arc::clone(&server), other.as_bytes(), at(0));
     assert_eq!(thawed.unwrap_err(), ThawError::OtherFormat(1));
     // Cut or damaged at every place: an error or a connection, and never a panic.
