@@ -739,6 +739,12 @@ fn clients_of_2024_11_05_have_a_stream_and_a_path_for_messages() {
             assert_eq!(post(&ann, &strange, &note).status(), 404);
             assert_eq!(post(&[("X-Name", "bob")], &path, &note).status(), 404);
             assert_eq!(post(&[("X-Name", "ann"), ("Host", "evil.example")], &path, &note).status(), 421);
+            // A web page is turned away on both paths (security warning of that page).
+            let page = [("X-Name", "ann"), ("Origin", "https://evil.example")];
+            assert_eq!(post(&page, &path, &note).status(), 403);
+            let mut web = Web::connect(address);
+            web.send(at("/sse", request("GET", &page, "")));
+            assert_eq!(web.answer().status(), 403);
             let wrong = [("X-Name", "ann"), ("Content-Type", "text/plain")];
             assert_eq!(post(&wrong, &path, &note).status(), 415);
             let mut web = Web::connect(address);
