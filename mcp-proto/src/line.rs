@@ -3,6 +3,7 @@
 //! The framing of stdio, TCP and Unix sockets (specification: basic/transports, stdio): one message a line, ended by LF.
 //! A CR before the LF, blank lines and a byte order mark at the start of the stream are tolerated.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem;
 
@@ -28,8 +29,9 @@ use crate::jsonrpc::Salvage;
 pub struct LineBuffer {
     /// The line begun by earlier pushes; holds no LF and never more than `limit` bytes.
     tail: Vec<u8>,
-    /// The bytes of a line that passed the limit, read for its id as they go by and then forgotten.
-    oversize: Option<Oversize>,
+    /// The bytes of a line that passed the limit, read for its id as they go by and then forgotten. Boxed, so that idle connections
+    /// keep no room for it.
+    oversize: Option<Box<Oversize>>,
     /// Whether `tail` was handed out by the last call and has to go before the next one.
     spent: bool,
     /// Whether nothing has been read yet: only there may a byte order mark stand.
@@ -181,7 +183,7 @@ impl LineBuffer {
     fn take_unfinished(&mut self) -> Option<Unfinished> {
         if let Some(oversize) = self.oversize.take() {
             self.at_start = false;
-            return Some(Unfinished::TooLong(oversize));
+            return Some(Unfinished::TooLong(*oversize));
         }
         if self.tail.is_empty() {
             return None;
@@ -200,7 +202,7 @@ impl LineBuffer {
         let oversize = self.oversize.get_or_insert_with(|| {
             let mut salvage = Salvage::new();
             salvage.read(&tail);
-            Oversize { salvage, bytes: tail.len() as u64 }
+            Box::new(Oversize { salvage, bytes: tail.len() as u64 })
         });
         oversize.salvage.read(bytes);
         oversize.bytes += bytes.len() as u64;
