@@ -178,6 +178,8 @@ impl HttpClient {
     ) {
         let limit = self.config.messages.frame;
         let Some(job) = self.jobs.get_mut(&id) else { return };
+        // `initialize` may still have to go another way.
+        let is_final = job.call().is_some_and(|call| call.kind != CallKind::Initialize);
         let is_call = job.call().is_some();
         let body = Body::new(headers, limit);
         job.step = match media {
@@ -193,8 +195,11 @@ impl HttpClient {
             }
         };
         if is_call {
+            job.deadline = None;
+        }
+        if is_final {
             // Nothing is refused any more, so it is not sent once more.
-            (job.frame, job.deadline) = (Bytes::new(), None);
+            job.frame = Bytes::new();
         }
     }
 

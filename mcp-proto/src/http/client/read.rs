@@ -46,6 +46,12 @@ impl HttpClient {
         let mut decoder = core::mem::take(decoder);
         let event = decoder.next(data);
         let is_endpoint = matches!((&job.what, &self.transport), (What::Endpoint, Transport::Opening));
+        let is_handshake =
+            matches!(&job.what, What::Call(call) if matches!(call.kind, CallKind::Discover | CallKind::Initialize));
+        if is_handshake && matches!(&event, Ok(Some(event)) if event.name == Some("endpoint")) {
+            self.on_endpoint_of_post(id);
+            return false;
+        }
         let (message, is_too_long, endpoint) = match &event {
             Ok(Some(event)) if is_endpoint => {
                 let data = String::from_utf8_lossy(event.data).into_owned();

@@ -157,8 +157,13 @@ impl HttpClient {
             }
             _ => false,
         };
+        is_old && self.open_old(id, lost)
+    }
+
+    /// Opens the stream of the old transport for `initialize`, unless that was tried or is not wanted.
+    fn open_old(&mut self, id: JobId, lost: &Lost) -> bool {
         let may = self.config.old_transport == OldTransport::Tried && matches!(self.transport, Transport::Streamable);
-        let Some(job) = self.jobs.get_mut(&id).filter(|_| is_old && may) else { return false };
+        let Some(job) = self.jobs.get_mut(&id).filter(|_| may) else { return false };
         if job.call().is_none_or(|call| call.kind != CallKind::Initialize) {
             return false;
         }
@@ -169,6 +174,17 @@ impl HttpClient {
             job.target = self.config.url().clone();
         }
         true
+    }
+
+    /// A POST was answered as if it were the GET of the old transport, as by a server that does not look at the method.
+    pub(super) fn on_endpoint_of_post(&mut self, id: JobId) {
+        let Some(exchange) = self.jobs.get(&id).and_then(Job::exchange) else { return };
+        self.abort(exchange);
+        let detail = "it answers with an endpoint, as servers of 2024-11-05 answer a GET".into();
+        let lost = Lost::Refused { status: StatusCode::OK.as_u16(), error: None, detail };
+        if !self.open_old(id, &lost) {
+            self.lose(id, lost);
+        }
     }
 
     /// The first event of the stream: where messages go.

@@ -64,6 +64,23 @@ fn everything_goes_to_the_endpoint_and_answers_come_by_the_stream() {
     }
 }
 
+/// Some servers do not look at the method, and begin a stream for a POST as well.
+#[test]
+fn a_post_that_is_answered_like_a_get_leads_there_too() {
+    let mut world = World::of(&ProtocolVersion::ALL);
+    for rpc in ["server/discover", "initialize"] {
+        let asked = world.next_post(rpc);
+        world.stream(asked.id);
+        world.data(asked.id, b"event: endpoint\ndata: /messages?sessionId=1\n\n");
+        assert!(world.aborted.contains(&asked.id));
+    }
+    let get = world.next_get();
+    world.stream(get.id);
+    world.data(get.id, b"event: endpoint\ndata: /messages?sessionId=2\n\n");
+    let asked = world.next_post("initialize");
+    assert_eq!(asked.request.uri(), "http://server.test:8080/messages?sessionId=2");
+}
+
 /// Only the origin that the user named gets what is said: "clients SHOULD check".
 #[test]
 fn an_endpoint_elsewhere_is_refused() {
