@@ -10,6 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::BOUND;
+#[cfg(target_os = "linux")]
+use common::descriptors::connected;
 use common::each::{Adapter, beside, on_each_runtime, soon, until};
 use common::web::{Web, modern_post, request};
 use common::{call, modern, request as legacy_request};
@@ -204,19 +206,8 @@ fn options_that_make_no_sense_are_errors() {
 /// The sockets that this process has accepted at that port, as the system knows them: by who is at their other end.
 #[cfg(target_os = "linux")]
 fn accepted(port: u16) -> BTreeMap<SocketAddr, socket2::Socket> {
-    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
-
-    let this = pidfd_open(getpid(), PidfdFlags::empty()).expect("this process");
-    let files = std::fs::read_dir("/proc/self/fd").expect("its files");
-    let numbers = files.filter_map(|file| file.expect("readable").file_name().to_str()?.parse().ok());
-    // All of them before the first copy, which is a file as well.
-    let numbers = numbers.collect::<Vec<i32>>();
-    let sockets = numbers.into_iter().filter_map(|number| {
-        let socket = socket2::Socket::from(pidfd_getfd(&this, number, PidfdGetfdFlags::empty()).ok()?);
-        let (here, there) = (socket.local_addr().ok()?.as_socket()?, socket.peer_addr().ok()?.as_socket()?);
-        (here.port() == port).then_some((there, socket))
-    });
-    sockets.collect()
+    let at_port = connected().into_iter().filter(|(here, ..)| here.port() == port);
+    at_port.map(|(_, there, socket)| (there, socket)).collect()
 }
 
 /// 40 ms for every call is what Nagle's algorithm and delayed acknowledgements make of small responses.

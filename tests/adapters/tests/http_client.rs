@@ -4,8 +4,10 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use common::descriptors::connected;
 use common::each::{Adapter, on_each_runtime, soon, until};
 use common::fixture;
 use mcp::http::{Caller, Denied, HttpOptions, HttpTarget};
@@ -73,6 +75,30 @@ fn many_calls_share_few_connections() {
             assert_eq!(soon(on, call).await.expect("an answer").joined_text(), at.to_string());
         }
         assert!(most <= 64 && listening.connections() <= 64, "{most}");
+    });
+}
+
+/// Nothing that a client sends waits for the acknowledgement of what it sent before.
+#[cfg(target_os = "linux")]
+#[test]
+fn pain_21_what_a_client_connects_sends_at_once() {
+    on_each_runtime(async |on| {
+        let listening = serve(on, fixture::server()).await;
+        let port = listening.address().tcp().expect("an address").port();
+        let client = connect(on, &listening).await;
+        let mut took = Vec::new();
+        for _ in 0..100 {
+            let began = Instant::now();
+            soon(on, client.call_tool("echo", json!({"text": "x"}))).await.expect("an answer");
+            took.push(began.elapsed());
+        }
+        let sockets = connected().into_iter().filter(|(_, there, _)| there.port() == port).collect::<Vec<_>>();
+        // Some runtimes have two descriptors of one socket.
+        assert!(!sockets.is_empty() && sockets.iter().all(|(here, ..)| *here == sockets[0].0), "{sockets:?}");
+        assert!(sockets.iter().all(|(.., socket)| socket.tcp_nodelay().expect("a socket")));
+        took.sort();
+        println!("half of the calls within {:?}", took[50]);
+        assert!(took[50] < Duration::from_millis(25), "{took:?}");
     });
 }
 

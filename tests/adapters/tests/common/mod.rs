@@ -1,6 +1,8 @@
 //! What the tests share: a bound on every wait, and a raw peer that speaks in lines.
 #![allow(dead_code, reason = "every test binary uses its part")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod descriptors;
 pub(crate) mod each;
 #[path = "../../src/fixture.rs"]
 pub(crate) mod fixture;
