@@ -64,6 +64,9 @@ impl<R: Spawn> Future for Driver<R> {
             let (turn, closed, deadline) = this.carry();
             this.account(turn.load);
             busy |= this.dispatch(turn, cx);
+            if closed {
+                this.http.close(this.parts.runtime.now());
+            }
             busy |= this.obey();
             if closed && this.end() {
                 return Poll::Ready(());
@@ -219,11 +222,9 @@ impl<R: Spawn> Driver<R> {
         self.parts.account.set(Load { bytes: load.bytes + here, ..load });
     }
 
-    /// After the connection's end: tells the server. True when all is done.
+    /// After the connection's end, of which the server is told: true when that is done, or was tried for long enough.
     fn end(&mut self) -> bool {
         let now = self.parts.runtime.now();
-        self.http.close(now);
-        self.obey();
         let patience = *self.linger.get_or_insert(now + LINGER);
         let is_over = self.http.is_over() || now >= patience;
         if is_over {

@@ -16,6 +16,9 @@ use mcp::net::Listening;
 use mcp::{Change, Client, ClientBuilder, Error, ProtocolVersion, RequestError, Server, Tool};
 use serde_json::{Map, Value, json};
 
+/// How long a client tries to tell the server of the end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 fn url(listening: &Listening) -> String {
     format!("http://{}/mcp", listening.address())
 }
@@ -294,7 +297,9 @@ fn sessions_of_every_revision_work_in_both_directions() {
                 !changes.is_empty()
             })
             .await;
+            let closing = Instant::now();
             soon(on, client.close()).await;
+            assert!(closing.elapsed() < PATIENCE, "the server is told of the end, which it takes at once");
             soon(on, listening.shutdown(Duration::from_secs(5))).await;
         }
     });

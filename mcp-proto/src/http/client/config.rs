@@ -120,6 +120,9 @@ pub struct ClientLimits {
     pub acceptance: Duration,
     /// How long a stream may take to begin. Default 60 s.
     pub opening: Duration,
+    /// How long the calls of a new session wait for its own stream to begin, so that nothing is missed that the server tells there.
+    /// Default 1 s. A server that has no such stream says so, and is not waited for.
+    pub listening: Duration,
     /// How long a response may go on once it has brought the answer. Default 2 s.
     pub ending: Duration,
     /// Tools whose mirrored arguments are kept in mind. Default 1024. Each costs its name and those of the headers.
@@ -144,6 +147,7 @@ impl Default for ClientLimits {
             authorization: Duration::from_secs(600),
             acceptance: Duration::from_secs(30),
             opening: Duration::from_secs(60),
+            listening: Duration::from_secs(1),
             ending: Duration::from_secs(2),
             tools: 1024,
             pages: 32,

@@ -58,6 +58,9 @@ impl HttpClient {
             let detail = format!("its body is encoded as {coding}, which was not asked for");
             return self.lose(id, Lost::Refused { status: status.as_u16(), error: None, detail });
         }
+        if let Some(What::Listen(_)) = self.jobs.get(&id).map(|job| &job.what) {
+            self.end_listening();
+        }
         if !status.is_success() {
             return self.on_refusal(id, exchange, status, headers);
         }
@@ -241,6 +244,9 @@ impl HttpClient {
             Some(wait) => {
                 job.target = url.clone();
                 self.put_back(id, self.now + wait);
+                if is_listen {
+                    self.end_listening();
+                }
             }
             None => self.lose(id, Lost::MaybeExecuted(format!("its stream broke: {cause}"))),
         }

@@ -29,7 +29,7 @@ use self::auth::Auth;
 pub use self::command::{Challenge, Command, ExchangeId, Failure, Remark};
 pub use self::config::{ClientLimits, HttpClientConfig, OldTransport, Standalone, Unauthorized, UrlFault};
 use self::job::{Job, Notice, Step, What};
-use self::session::{Session, Transport};
+use self::session::{Phase, Session, Transport};
 pub use self::tools::InvalidTool;
 use self::tools::Tools;
 use crate::Timestamp;
@@ -249,6 +249,9 @@ impl HttpClient {
         if self.auth.is_overdue(now) {
             self.on_credentials(None);
         }
+        if self.listening().is_some_and(|until| until <= now) {
+            self.end_listening();
+        }
         let due = |job: &Job| job.deadline.is_some_and(|deadline| deadline <= now);
         for id in self.jobs.iter().filter(|(_, job)| due(job)).map(|(id, _)| *id).collect::<Vec<_>>() {
             self.on_deadline(id);
@@ -285,7 +288,8 @@ impl HttpClient {
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let deadlines = self.jobs.values().filter_map(|job| job.deadline);
         let waiting = self.waiting.iter().filter_map(|id| Some(self.jobs.get(id)?.not_before));
-        deadlines.chain(waiting.filter(|at| *at > self.now)).chain(self.auth.deadline()).min()
+        let waiting = waiting.filter(|at| *at > self.now);
+        deadlines.chain(waiting).chain(self.auth.deadline()).chain(self.listening()).min()
     }
 
     /// Whether bodies are to be read on: not while the connection has not taken what they have brought.
@@ -388,6 +392,14 @@ impl HttpClient {
         }
     }
 
+    /// Until when calls wait for the stream of the session.
+    fn listening(&self) -> Option<Timestamp> {
+        match self.session.phase {
+            Phase::Listening(until) => Some(until),
+            _ => None,
+        }
+    }
+
     /// Takes a job out, and ends its exchange if that goes on.
     fn drop_job(&mut self, id: JobId) {
         let Some(job) = self.jobs.remove(&id) else { return };
@@ -397,6 +409,9 @@ impl HttpClient {
             && self.calls.get(&call.id) == Some(&id)
         {
             self.calls.remove(&call.id);
+        }
+        if let What::Listen(_) = job.what {
+            self.end_listening();
         }
         if let Some(exchange) = job.exchange() {
             self.abort(exchange);

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use super::cursor::Cursor;
 use super::job::{CallKind, Job, Notice, Step, What};
 use super::{HttpClient, Incoming, JobId, OldTransport, Standalone, url};
+use crate::Timestamp;
 use crate::connection::Lost;
 use crate::http::headers;
 
@@ -44,6 +45,9 @@ pub(super) enum Phase {
     Initializing,
     /// `notifications/initialized` was sent, and is not accepted yet.
     Acknowledging,
+    /// The stream of the session was asked for. Until it is there, or until then, calls wait: what the server asks on their behalf
+    /// while there is no such stream, some servers lose.
+    Listening(Timestamp),
     Ready,
 }
 
@@ -80,7 +84,16 @@ impl HttpClient {
         self.is_stirred = true;
         let is_streamable = matches!(self.transport, Transport::Streamable);
         if is_streamable && self.config.stream == Standalone::Opened && !self.is_closing {
+            self.session.phase = Phase::Listening(self.now + self.config.limits.listening);
             self.add(What::Listen(Cursor::default()), Bytes::new());
+        }
+    }
+
+    /// The stream of the session has begun, or nothing came of it: calls need not wait any more.
+    pub(super) fn end_listening(&mut self) {
+        if let Phase::Listening(_) = self.session.phase {
+            self.session.phase = Phase::Ready;
+            self.is_stirred = true;
         }
     }
 
