@@ -100,9 +100,19 @@ fn over_sockets(transport: &str, place: impl Fn(&str) -> String + Sync) {
         move || {
             let listener = Listener::open(server, &[transport, &place(server)]);
             let address = &listener.address;
-            side_by_side(ERAS.map(|era| move || drop(walk(client(other, era).args([transport, address]), era))));
+            let reach = match transport {
+                "--http" => vec![format!("http://{address}/mcp")],
+                _ => vec![transport.to_owned(), address.clone()],
+            };
+            let reach = &reach;
+            side_by_side(ERAS.map(|era| move || drop(walk(client(other, era).args(reach), era))));
         }
     }));
+}
+
+#[test]
+fn every_step_over_http_between_all_runtimes_in_both_eras() {
+    over_sockets("--http", |_| "127.0.0.1:0".to_owned());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::pause::Pause;
 use crate::runtime::Runtime;
 
 pub(crate) const USAGE: &str = "usage: everything_client [--runtime tokio|async-std|smol] [--revision REVISION] \
-                                --tcp ADDRESS | --unix PATH | --spawn COMMAND ARGS...";
+                                URL | --tcp ADDRESS | --unix PATH | --spawn COMMAND ARGS...";
 
 /// What came of it all.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -24,6 +24,8 @@ const IDLE: Duration = Duration::from_secs(20);
 /// What carries it.
 #[derive(Clone, Debug)]
 pub(crate) enum Transport {
+    /// HTTP: the URL.
+    Http(String),
     /// A child process: a program and its arguments.
     Spawn(Vec<String>),
     Tcp(String),
@@ -58,6 +60,7 @@ impl Options {
                 [flag, command @ ..] if flag == "--spawn" && !command.is_empty() => {
                     break Transport::Spawn(command.to_vec());
                 }
+                [url] if url.starts_with("http://") => break Transport::Http(url.clone()),
                 [] => return Err("say how to reach the server".to_owned()),
                 [unknown, ..] => return Err(format!("{unknown:?} is not known here, or lacks its value")),
             }
@@ -81,6 +84,7 @@ macro_rules! run_on {
             builder = builder.versions([revision]);
         }
         let client = match $options.transport {
+            Transport::Http(url) => $adapter::connect_http_with(url, builder).await?,
             Transport::Spawn(command) => $adapter::spawn_with(command_of(command), builder).await?,
             Transport::Tcp(address) => $adapter::connect_tcp_with(address, builder).await?,
             #[cfg(unix)]

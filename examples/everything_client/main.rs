@@ -2,10 +2,11 @@
 //! tells step by step what came of it; it fails if one step does.
 //!
 //! `cargo run --example everything_client -- [--runtime tokio|async-std|smol] [--revision REVISION]
-//! --tcp ADDRESS | --unix PATH | --spawn COMMAND ARGS...`
+//! URL | --tcp ADDRESS | --unix PATH | --spawn COMMAND ARGS...`
 //!
 //! With `MCP_CONFORMANCE_SCENARIO` set, as the official conformance suite does for the clients that it tests, it plays that
-//! scenario instead (`scenarios.rs`), in the revision that `MCP_CONFORMANCE_PROTOCOL_VERSION` names.
+//! scenario instead (`scenarios.rs`), in the revision that `MCP_CONFORMANCE_PROTOCOL_VERSION` names, with what
+//! `MCP_CONFORMANCE_CONTEXT` tells of it.
 //!
 //! What it does is in `walk/` and `scenarios.rs`, what it answers in `heard.rs`; none of them knows a runtime or a transport.
 //! How it is connected is in `connect.rs`.
@@ -47,11 +48,14 @@ fn main() -> ExitCode {
     let done = match scenario {
         None => connect::run(options, everything),
         Some(name) => match scenarios::find(&name) {
-            Some(scenario) => connect::run(options, async move |client, _, _| {
-                scenario(&client).await?;
-                client.close().await;
-                Ok(())
-            }),
+            Some(scenario) => {
+                let context = variable("MCP_CONFORMANCE_CONTEXT").unwrap_or_default();
+                connect::run(options, async move |client, _, _| {
+                    let played = scenario(&client, &context).await;
+                    client.close().await;
+                    played
+                })
+            }
             None => Err(format!("the scenario {name:?} is not known here; these are: {}", scenarios::names()).into()),
         },
     };

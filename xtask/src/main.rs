@@ -32,7 +32,7 @@ Commands:
   test             all that must hold on every commit; prints a table and, as its last line, the tally
   test STEP...     only these of its steps
   adapters         only the tests of the adapters, on their three runtimes, and how long they take
-  conformance      only the step conformance: our server over HTTP before the official conformance suite, on each runtime
+  conformance      only the step conformance: our server and our client before the official conformance suite, on each runtime
   interop          only the step interop: our client and server against the official SDKs for Python, TypeScript and Rust
   interop-pairs    those SDKs among themselves, by the same steps: what fails here is not our fault
   fuzz [--seconds N] [TARGET...]

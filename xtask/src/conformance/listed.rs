@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! because: something is not there yet
-//!     2026-07-28 tasks-lifecycle tasks-lifecycle-create
+//!     server-2026-07-28 tasks-lifecycle tasks-lifecycle-create
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ type Row = (String, String);
 #[derive(Debug)]
 pub(super) struct Listed {
     name: String,
-    /// By revision.
+    /// By set.
     rows: BTreeMap<String, BTreeSet<Row>>,
 }
 
@@ -40,13 +40,13 @@ impl Listed {
                 reason = because.trim();
                 continue;
             }
-            let [revision, scenario, check] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            let [set, scenario, check] = line.split_whitespace().collect::<Vec<_>>()[..] else {
                 return Err(wrong("a row is a set, a scenario and a check"));
             };
             if reason.is_empty() {
                 return Err(wrong("no reason stands above it"));
             }
-            if !rows.entry(revision.to_owned()).or_default().insert((scenario.to_owned(), check.to_owned())) {
+            if !rows.entry(set.to_owned()).or_default().insert((scenario.to_owned(), check.to_owned())) {
                 return Err(wrong("it stands there twice"));
             }
         }
@@ -61,18 +61,16 @@ impl Listed {
 
     /// Rows whose scenario begins with none of these.
     pub(super) fn misplaced(&self, starts: &[&str]) -> Vec<String> {
-        let rows = self.rows.iter().flat_map(|(revision, rows)| rows.iter().map(move |row| (revision, row)));
+        let rows = self.rows.iter().flat_map(|(set, rows)| rows.iter().map(move |row| (set, row)));
         rows.filter(|(_, (scenario, _))| !starts.iter().any(|start| scenario.starts_with(start)))
-            .map(|(revision, (scenario, check))| {
-                format!("{}: {revision} {scenario} {check} may not stand there", self.name)
-            })
+            .map(|(set, (scenario, check))| format!("{}: {set} {scenario} {check} may not stand there", self.name))
             .collect()
     }
 
     /// What is listed and was not found, and what was found and is not listed.
-    pub(super) fn compare(&self, who: &str, revision: &str, found: &[&Check]) -> Vec<String> {
+    pub(super) fn compare(&self, who: &str, set: &str, found: &[&Check]) -> Vec<String> {
         let none = BTreeSet::new();
-        let listed = self.rows.get(revision).unwrap_or(&none);
+        let listed = self.rows.get(set).unwrap_or(&none);
         let row = |check: &Check| (check.scenario.clone(), check.id.clone());
         let seen: BTreeSet<Row> = found.iter().copied().map(row).collect();
         let strangers = found.iter().filter(|check| !listed.contains(&row(check)));

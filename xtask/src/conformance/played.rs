@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+
+use super::Side;
+use crate::command::Finished;
 
 /// Behind the scenario in the name of a folder: `-2026-07-28T12-00-00-000Z`.
 const STAMP: usize = "-2026-07-28T12-00-00-000Z".len();
@@ -52,44 +56,65 @@ pub(super) struct Counts {
 #[derive(Debug)]
 pub(super) struct Played {
     checks: Vec<Check>,
+    /// What our clients said of their own accord, by scenario: that something went wrong.
+    said: BTreeMap<String, String>,
+}
+
+/// What a scenario left in its folder.
+#[derive(Debug, Default)]
+struct Left {
+    checks: Option<String>,
+    stderr: String,
 }
 
 impl Played {
-    /// Reads the folder of results. `stdout` tells which scenarios began, so that none is missed that ended without verdicts.
-    pub(super) fn read(results: &Path, stdout: &str) -> Result<Self, String> {
-        let mut files = BTreeMap::new();
-        let entries = fs::read_dir(results).map_err(|error| format!("{}: {error}", results.display()))?;
-        for entry in entries {
-            let path = entry.map_err(|error| format!("{}: {error}", results.display()))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let scenario = scenario(&name).ok_or(format!("{name}: a folder of no scenario"))?;
-            let file = path.join("checks.json");
-            // The folder is made first; a scenario that broke off leaves it empty.
-            if let Ok(text) = fs::read_to_string(&file) {
-                files.insert(scenario.to_owned(), text);
-            }
+    /// Reads the folder of results. The suite tells which scenarios began, so that none is missed that ended without verdicts.
+    pub(super) fn read(side: Side, results: &Path, finished: &Finished) -> Result<Self, String> {
+        // In this case the verdicts are those of a client that was stopped, and the suite does not tell whose.
+        if finished.output.lines().any(|line| line.contains("Client timed out")) {
+            return Err("a client was still running when its time was over".to_owned());
         }
-        Self::parse(&files, stdout)
+        let mut folders = BTreeMap::new();
+        collect(results, "", &mut folders).map_err(|error| format!("{}: {error}", results.display()))?;
+        let mut left = BTreeMap::new();
+        for (name, path) in folders {
+            let scenario = scenario(side, &name).ok_or(format!("{name}: a folder of no scenario"))?;
+            // The folder is made first; a scenario that broke off leaves it empty.
+            let read = |file: &str| fs::read_to_string(path.join(file)).ok();
+            let stderr = read("stderr.txt").unwrap_or_default();
+            left.insert(scenario.to_owned(), Left { checks: read("checks.json"), stderr });
+        }
+        Self::parse(side, &left, &finished.stdout)
     }
 
-    fn parse(files: &BTreeMap<String, String>, stdout: &str) -> Result<Self, String> {
-        let begun: Vec<&str> = stdout
-            .lines()
-            .filter_map(|line| line.strip_prefix("=== Running scenario: ")?.strip_suffix(" ==="))
-            .collect();
-        let mut checks = Vec::new();
+    fn parse(side: Side, left: &BTreeMap<String, Left>, stdout: &str) -> Result<Self, String> {
+        let begun: Vec<&str> = stdout.lines().filter_map(|line| begun(side, line)).collect();
+        let (mut checks, mut said) = (Vec::new(), BTreeMap::new());
         for scenario in &begun {
-            let text = files.get(*scenario).ok_or(format!("the scenario {scenario} broke off"))?;
+            let left = left.get(*scenario);
+            let text = left.and_then(|left| left.checks.as_deref());
+            let text = text.ok_or(format!("the scenario {scenario} broke off"))?;
             checks.append(&mut read(scenario, text).map_err(|error| format!("{scenario}: {error}"))?);
+            let words = left.map(|left| left.stderr.trim()).filter(|words| !words.is_empty());
+            said.extend(words.map(|words| ((*scenario).to_owned(), words.to_owned())));
         }
-        let played = Self { checks };
+        let played = Self { checks, said };
         let counts = played.counts(|_| true);
         // The suite counts as well: what it says and what it wrote must agree, or one of them was misread.
         let total = format!("Total: {} passed, {} failed", counts.passed, counts.failed);
+        let total = match side {
+            Side::Server => total,
+            Side::Client => format!("{total}, {} warnings", counts.warnings),
+        };
         match begun.is_empty() || !stdout.lines().any(|line| line == total) {
             true => Err(format!("the suite does not end with `{total}`")),
             false => Ok(played),
         }
+    }
+
+    /// What our clients said of their own accord, by scenario.
+    pub(super) fn said(&self) -> &BTreeMap<String, String> {
+        &self.said
     }
 
     /// What failed, or nearly.
@@ -121,9 +146,34 @@ impl Played {
     }
 }
 
-/// The scenario of a folder such as `server-tools-list-2026-07-28T12-00-00-000Z`.
-fn scenario(folder: &str) -> Option<&str> {
-    folder.get(..folder.len().checked_sub(STAMP)?)?.strip_prefix("server-")
+/// The folders of scenarios in a folder, and in those whose names are the beginnings of scenarios' names.
+fn collect(folder: &Path, start: &str, found: &mut BTreeMap<String, PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = format!("{start}{}", path.file_name().unwrap_or_default().to_string_lossy());
+        match name.get(name.len().saturating_sub(1)..) {
+            Some("Z") => drop(found.insert(name, path)),
+            _ => collect(&path, &format!("{name}/"), found)?,
+        }
+    }
+    Ok(())
+}
+
+/// The scenario of a folder such as `server-tools-list-2026-07-28T12-00-00-000Z`. Those of clients have nothing before.
+fn scenario(side: Side, folder: &str) -> Option<&str> {
+    let name = folder.get(..folder.len().checked_sub(STAMP)?)?;
+    if side == Side::Server { name.strip_prefix("server-") } else { Some(name) }
+}
+
+/// The scenario that a line tells of. Those of clients are all under way at once, and are told of at the end.
+fn begun(side: Side, line: &str) -> Option<&str> {
+    match side {
+        Side::Server => line.strip_prefix("=== Running scenario: ")?.strip_suffix(" ==="),
+        Side::Client => {
+            let (scenario, counts) = line.strip_prefix(['✓', '✗'])?.split_once(": ")?;
+            counts.contains(" passed, ").then_some(scenario.trim())
+        }
+    }
 }
 
 fn read(scenario: &str, text: &str) -> Result<Vec<Check>, String> {
@@ -160,13 +210,15 @@ mod tests {
         { "id": "e", "name": "E", "status": "INFO" }
     ]"#;
 
-    fn played(stdout: &str) -> Result<Played, String> {
-        Played::parse(&BTreeMap::from([("x".to_owned(), CHECKS.to_owned())]), stdout)
+    fn played(side: Side, stdout: &str) -> Result<Played, String> {
+        let left = Left { checks: Some(CHECKS.to_owned()), stderr: "odd\n".to_owned() };
+        Played::parse(side, &BTreeMap::from([("x".to_owned(), left)]), stdout)
     }
 
     #[test]
     fn verdicts_are_read_and_counted() {
-        let played = played("=== Running scenario: x ===\nTotal: 1 passed, 1 failed\n").expect("verdicts");
+        let stdout = "=== Running scenario: x ===\nTotal: 1 passed, 1 failed\n";
+        let played = played(Side::Server, stdout).expect("verdicts");
         let ids = |checks: Vec<&Check>| checks.iter().map(|check| check.id.clone()).collect::<String>();
         assert_eq!((ids(played.failed()), ids(played.skipped())), ("bc".to_owned(), "d".to_owned()));
         assert_eq!(played.counts(|_| true), Counts { passed: 1, failed: 1, warnings: 1, skipped: 1 });
@@ -175,21 +227,44 @@ mod tests {
         assert_eq!(played.skipped()[0].message, r#"{"note":"no"}"#);
     }
 
+    /// The suite tells of clients in other words, and what these say is kept.
+    #[test]
+    fn verdicts_on_clients() {
+        let stdout = "✗ x: 1 passed, 1 failed, 1 warnings\n\nTotal: 1 passed, 1 failed, 1 warnings\n";
+        let played = played(Side::Client, stdout).expect("verdicts");
+        assert_eq!(played.counts(|_| true).passed, 1);
+        assert_eq!(played.said(), &BTreeMap::from([("x".to_owned(), "odd".to_owned())]));
+    }
+
     #[test]
     fn what_broke_off_or_does_not_add_up_is_told() {
-        assert!(
-            played("=== Running scenario: y ===\nTotal: 0 passed, 0 failed").is_err_and(|e| e.contains("y broke off"))
-        );
-        assert!(played("=== Running scenario: x ===\nTotal: 2 passed, 0 failed").is_err());
-        assert!(played("=== Running scenario: x ===\n").is_err());
-        assert!(played("Total: 0 passed, 0 failed").is_err());
-        let unknown = BTreeMap::from([("x".to_owned(), r#"[{ "id": "a", "status": "MAYBE" }]"#.to_owned())]);
-        assert!(Played::parse(&unknown, "=== Running scenario: x ===").is_err_and(|e| e.contains("MAYBE")));
+        let broken = played(Side::Server, "=== Running scenario: y ===\nTotal: 0 passed, 0 failed");
+        assert!(broken.is_err_and(|error| error.contains("y broke off")));
+        let broken = played(Side::Client, "✓ y: 0 passed, 0 failed\nTotal: 0 passed, 0 failed, 0 warnings");
+        assert!(broken.is_err_and(|error| error.contains("y broke off")));
+        assert!(played(Side::Server, "=== Running scenario: x ===\nTotal: 2 passed, 0 failed").is_err());
+        assert!(played(Side::Client, "✗ x: 1 passed, 1 failed\nTotal: 1 passed, 1 failed, 0 warnings").is_err());
+        assert!(played(Side::Server, "=== Running scenario: x ===\n").is_err());
+        assert!(played(Side::Server, "Total: 0 passed, 0 failed").is_err());
+        let left = Left { checks: Some(r#"[{ "id": "a", "status": "MAYBE" }]"#.to_owned()), stderr: String::new() };
+        let unknown =
+            Played::parse(Side::Server, &BTreeMap::from([("x".to_owned(), left)]), "=== Running scenario: x ===");
+        assert!(unknown.is_err_and(|error| error.contains("MAYBE")));
+    }
+
+    /// Verdicts on a client that was stopped are none.
+    #[test]
+    fn a_client_that_takes_too_long_is_told() {
+        let output = "Client timed out after 30000ms".to_owned();
+        let finished = Finished { output, stdout: String::new(), fault: None };
+        let read = Played::read(Side::Client, Path::new("no such folder"), &finished);
+        assert!(read.is_err_and(|error| error.contains("still running")));
     }
 
     #[test]
     fn folders() {
-        assert_eq!(scenario("server-tools-list-2026-07-28T12-00-00-000Z"), Some("tools-list"));
-        assert_eq!(scenario("server-x"), None);
+        assert_eq!(scenario(Side::Server, "server-tools-list-2026-07-28T12-00-00-000Z"), Some("tools-list"));
+        assert_eq!(scenario(Side::Client, "auth/pre-2026-07-28T12-00-00-000Z"), Some("auth/pre"));
+        assert_eq!(scenario(Side::Server, "server-x"), None);
     }
 }
