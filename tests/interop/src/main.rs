@@ -5,7 +5,8 @@
 //!                                                                                   runs cells whose name has TEXT in it
 //! mcp-interop prove --python PYTHON --rmcp RMCP                                     that wrong answers of ours are noticed
 //! mcp-interop server --runtime RUNTIME [--http] [--only REVISION] [--wrong ANSWER]  our server with the fixture
-//! mcp-interop client --runtime RUNTIME --revision REVISION --how HOW --steps NAMES [--wrong ANSWER] COMMAND ARGS...
+//! mcp-interop client --runtime RUNTIME --revision REVISION --how HOW --steps NAMES [--wrong ANSWER]
+//!                    --http URL | --sse URL | COMMAND ARGS...
 //! mcp-interop watch FILE COMMAND ARGS...                                            tells how a server ends
 //! ```
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp::http::HttpOptions;
+use mcp::http::{HttpOptions, HttpTarget};
 use mcp::net::Listening;
 use mcp::process::Command;
 use mcp::{Client, ClientBuilder, Server};
@@ -61,6 +61,14 @@ impl Runtime {
             Self::Tokio => mcp_tokio::spawn_with(command, client).await,
             Self::AsyncStd => mcp_asyncstd::spawn_with(command, client).await,
             Self::Smol => mcp_smol::spawn_with(command, client).await,
+        }
+    }
+
+    pub(crate) async fn connect(self, target: HttpTarget, client: ClientBuilder) -> mcp::Result<Client> {
+        match self {
+            Self::Tokio => mcp_tokio::connect_http_with(target, client).await,
+            Self::AsyncStd => mcp_asyncstd::connect_http_with(target, client).await,
+            Self::Smol => mcp_smol::connect_http_with(target, client).await,
         }
     }
 }

@@ -213,12 +213,13 @@ pub(crate) struct Cell {
 /// other runtimes, for each peer, role and transport, the newest revision that is agreed on by each means.
 pub(crate) fn cells() -> Vec<Cell> {
     let (runtime, mut cells) = (Runtime::Tokio, Vec::new());
-    for (server, revisions) in SERVES {
-        let pinned = revisions.iter().map(|revision| (*revision, How::Pinned));
-        let default = revisions.last().map(|newest| (*newest, How::Default));
-        let (client, transport) = (Party::Ours, Transport::Stdio);
-        let cell = |(revision, how)| Cell { client, server, revision, how, transport, runtime };
-        cells.extend(pinned.chain(default).map(cell));
+    for transport in Transport::ALL {
+        for (server, revisions) in SERVES {
+            let pinned = revisions.iter().map(|revision| (*revision, How::Pinned));
+            let default = revisions.last().map(|newest| (*newest, How::Default));
+            let cell = |(revision, how)| Cell { client: Party::Ours, server, revision, how, transport, runtime };
+            cells.extend(pinned.chain(default).map(cell).filter(Cell::exists));
+        }
     }
     for transport in Transport::ALL {
         for (client, how, revisions) in SPEAKS {

@@ -7,6 +7,7 @@ use std::future::{Ready, ready};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use mcp::http::HttpTarget;
 use mcp::model::{CreateMessageParams, CreateMessageResult, ElicitAction, ElicitParams, ElicitResult, LogParams};
 use mcp::process::{Command, How};
 use mcp::{Client, ClientBuilder, ErrorObject, ProtocolVersion};
@@ -60,20 +61,33 @@ struct Options<'a> {
     pinned: bool,
     steps: Vec<&'a str>,
     wrong: Option<&'a str>,
-    command: &'a [String],
+    server: Place<'a>,
+}
+
+/// Where its server is.
+enum Place<'a> {
+    /// It is started: a program and its arguments.
+    Command(&'a str, &'a [String]),
+    /// It listens there, over either HTTP.
+    Url(&'a str),
 }
 
 pub(crate) async fn run(runtime: Runtime, arguments: &[String]) -> ExitCode {
     let Some(options) = read(arguments) else {
         eprintln!(
-            "usage: client --runtime RUNTIME --revision REVISION --how HOW --steps NAMES [--wrong ANSWER] COMMAND ARGS..."
+            "usage: client --runtime RUNTIME --revision REVISION --how HOW --steps NAMES [--wrong ANSWER] \
+             --http URL | --sse URL | COMMAND ARGS..."
         );
         return ExitCode::FAILURE;
     };
     let heard = Arc::new(Heard::default());
-    let Some((program, arguments)) = options.command.split_first() else { return ExitCode::FAILURE };
-    let command = Command::new(program).args(arguments);
-    let client = match runtime.spawn(command, builder(&options, &heard)).await {
+    let connected = match options.server {
+        Place::Command(program, arguments) => {
+            runtime.spawn(Command::new(program).args(arguments), builder(&options, &heard)).await
+        }
+        Place::Url(url) => runtime.connect(HttpTarget::new(url), builder(&options, &heard)).await,
+    };
+    let client = match connected {
         Ok(client) => client,
         Err(error) => {
             eprintln!("cannot connect: {error}");
@@ -82,7 +96,8 @@ pub(crate) async fn run(runtime: Runtime, arguments: &[String]) -> ExitCode {
     };
     let failed = steps::take(&client, &heard, options.revision, &options.steps).await;
     let exit = client.close().await;
-    if !exit.as_ref().is_some_and(|exit| exit.how == How::ByItself) {
+    let was_started = matches!(options.server, Place::Command(..));
+    if was_started && !exit.as_ref().is_some_and(|exit| exit.how == How::ByItself) {
         eprintln!("the server ended otherwise than by itself: {exit:?}");
         return ExitCode::FAILURE;
     }
@@ -94,12 +109,17 @@ fn read(arguments: &[String]) -> Option<Options<'_>> {
     if (revision_flag.as_str(), how_flag.as_str(), steps_flag.as_str()) != ("--revision", "--how", "--steps") {
         return None;
     }
-    let (wrong, command) = match rest {
-        [flag, wrong, command @ ..] if flag == "--wrong" => (Some(wrong.as_str()), command),
-        command => (None, command),
+    let (wrong, rest) = match rest {
+        [flag, wrong, rest @ ..] if flag == "--wrong" => (Some(wrong.as_str()), rest),
+        rest => (None, rest),
+    };
+    let server = match rest {
+        [flag, url] if flag == "--http" || flag == "--sse" => Place::Url(url),
+        [program, arguments @ ..] => Place::Command(program, arguments),
+        [] => return None,
     };
     let revision = ProtocolVersion::ALL.into_iter().find(|known| known.as_str() == revision)?;
-    Some(Options { revision, pinned: how == "pinned", steps: steps.split(',').collect(), wrong, command })
+    Some(Options { revision, pinned: how == "pinned", steps: steps.split(',').collect(), wrong, server })
 }
 
 /// What the client answers and hears.

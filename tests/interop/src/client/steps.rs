@@ -166,6 +166,8 @@ impl Walk<'_> {
                 self.listening().await
             }
             "list_changed" => self.list_changed().await,
+            "resume" => self.resume().await,
+            "resume_call" => self.resume_call().await,
             "clean" => same("rules that the server broke", &self.client.stats().broken_rules, &0),
             name => Err(format!("there is no step {name}")),
         }
@@ -498,6 +500,47 @@ impl Walk<'_> {
         check(resources.iter().any(|resource| resource.uri == "memo://grown"), "no new resource")?;
         let prompts = self.client.list_prompts().await.map_err(text)?;
         check(prompts.iter().any(|prompt| prompt.name == "grown"), "no new prompt")
+    }
+
+    /// The stream of the session is cut: what changed meanwhile is told once.
+    async fn resume(&self) -> Outcome {
+        let uri = "memo://text";
+        self.client.subscribe(uri).await.map_err(text)?;
+        self.heard.notes().updates.clear();
+        self.cut().await?;
+        for times in 1..=2 {
+            self.touch(&[uri]).await?;
+            let updates = self.heard.until(|notes| (notes.updates.len() >= times).then(|| notes.updates.clone())).await;
+            same("updates", &updates, &vec![uri.to_owned(); times])?;
+        }
+        self.client.unsubscribe(uri).await.map_err(text)
+    }
+
+    /// The stream of a call is cut after its last progress: the answer comes all the same, and no progress twice.
+    async fn resume_call(&self) -> Outcome {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (all, mut last) = tokio::sync::mpsc::unbounded_channel();
+        let noted = Arc::clone(&seen);
+        let holding = self.client.call_tool("count", json!({ "n": 3, "hold": true })).on_progress(move |progress| {
+            noted.lock().expect("no panic under it").push(progress.progress);
+            if progress.total == Some(progress.progress) {
+                let _ = all.send(());
+            }
+        });
+        let releasing = async {
+            last.recv().await.ok_or("no last step")?;
+            self.cut().await?;
+            self.called("release", json!({})).await
+        };
+        let (held, released) = tokio::join!(holding.into_future(), releasing);
+        released?;
+        same("answer", &held.map_err(text)?.joined_text().as_str(), &"counted to 3")?;
+        same("progress", &*seen.lock().expect("no panic under it"), &vec![1.0, 2.0, 3.0])
+    }
+
+    /// Has the relay cut all streams that are open.
+    async fn cut(&self) -> Outcome {
+        self.told("echo", json!({ "text": "cut the streams" })).await.map(drop)
     }
 
     async fn read_resource(&self, uri: &str) -> mcp::Result<Value> {

@@ -6,7 +6,7 @@ use mcp::ProtocolVersion;
 use serde_json::Value;
 
 use super::relay::{End, Exchange};
-use crate::table::{Cell, Transport};
+use crate::table::{Cell, How, Transport};
 
 /// The steps that nobody takes: they are looked for in what was said.
 pub(crate) const STEPS: [&str; 5] = ["session", "status", "headers", "own_stream", "delete"];
@@ -18,6 +18,7 @@ pub(crate) fn judge(step: &str, cell: &Cell, exchanges: &[Exchange]) -> Outcome 
     // What a client still tries when it has ended the session finds none.
     let ended = exchanges.iter().position(|exchange| exchange.request.start == "DELETE");
     let (exchanges, rest) = exchanges.split_at(ended.map_or(exchanges.len(), |at| at + 1));
+    let exchanges = &exchanges[exchanges.iter().take_while(|exchange| is_attempt(exchange, cell)).count()..];
     let each = |rule: fn(&Exchange, &Cell) -> Outcome| {
         exchanges.iter().enumerate().try_for_each(|(at, exchange)| {
             rule(exchange, cell).map_err(|why| {
@@ -35,6 +36,17 @@ pub(crate) fn judge(step: &str, cell: &Cell, exchanges: &[Exchange]) -> Outcome 
         "delete" => delete(exchanges, rest),
         step => Err(format!("there is no step {step}")),
     }
+}
+
+/// Whether a client that does not know yet what the server speaks asks for something newer first, which does not work out.
+fn is_attempt(exchange: &Exchange, cell: &Cell) -> bool {
+    let status = exchange.response.as_ref().map_or("", |head| &head.start);
+    let (method, failed) = match cell.transport {
+        // The transport of the revisions since; not every server looks at the method of a request.
+        Transport::Sse => ("initialize", status != "202"),
+        _ => ("server/discover", cell.how == How::Default && !cell.is_modern() && status.starts_with('4')),
+    };
+    exchange.request.start == "POST" && exchange.message()["method"] == method && failed
 }
 
 /// There is an id of the session from the first answer on, on each request since, and no other.
