@@ -9,10 +9,11 @@ use mcp_sim::{
 };
 
 const USAGE: &str = "\
-Usage: mcp-sim [--runs N] [--threads N]
+Usage: mcp-sim [--runs N] [--threads N] [--streams]
        mcp-sim --items 0,3-7,12
        mcp-sim --mutants
 
+--streams leaves out the worlds of exchanges, which take ten times as long.
 --items runs the world of the base seed with these of its items only, as a failure names them.
 
 The base seed is in MCP_SIM_SEED, decimal or hexadecimal with 0x; 1 without it.
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         Err(complaint) => return usage(&complaint),
     };
     let mut arguments = arguments.iter().map(String::as_str);
-    let (mut runs, mut threads) = (1000, 2);
+    let (mut runs, mut threads, mut kinds) = (1000, 2, Kinds::All);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|number| number.parse().ok());
         match argument {
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
                 Some(number) => threads = number as usize,
                 None => return usage("--threads needs a number"),
             },
+            "--streams" => kinds = Kinds::Streams,
             "--items" => match arguments.next().map(str::parse) {
                 Some(Ok(items)) => return some(base, &items),
                 Some(Err(complaint)) => return usage(&complaint),
@@ -46,13 +48,20 @@ fn main() -> ExitCode {
             other => return usage(&format!("no such option: {other}")),
         }
     }
-    worlds(base, runs, threads)
+    worlds(base, runs, threads, kinds)
+}
+
+/// Which worlds are run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kinds {
+    All,
+    Streams,
 }
 
 /// After so many seeds a run tells its figures so far.
 const A_PART: u64 = 20_000;
 
-fn worlds(base: u64, runs: u64, threads: usize) -> ExitCode {
+fn worlds(base: u64, runs: u64, threads: usize, kinds: Kinds) -> ExitCode {
     println!("{runs} seeds from {base:#x} on, {threads} threads");
     let start = Instant::now();
     let (mut streams, mut exchanges) = (Tally::default(), ExchangeTally::default());
@@ -61,7 +70,9 @@ fn worlds(base: u64, runs: u64, threads: usize) -> ExitCode {
     while streams.seeds < runs && is_fine(&streams, &exchanges) {
         let (from, part) = (base.wrapping_add(streams.seeds), (runs - streams.seeds).min(A_PART));
         streams.add(run_many(from, part, threads));
-        exchanges.add(run_exchanges(from, part, threads));
+        if kinds == Kinds::All {
+            exchanges.add(run_exchanges(from, part, threads));
+        }
         for failure in &streams.failures {
             println!("\n{failure}\n");
         }
