@@ -93,8 +93,8 @@ fn every_step_over_stdio_on_each_runtime_in_both_eras() {
     }));
 }
 
-/// One server for the clients of both eras, each on another runtime than the server.
-fn over_sockets(transport: &str, place: impl Fn(&str) -> String + Sync) {
+/// One server for the clients of these eras, each on another runtime than the server.
+fn over_sockets(transport: &str, eras: &[&'static str], place: impl Fn(&str) -> String + Sync) {
     let place = &place;
     side_by_side(RUNTIMES.map(|(server, other)| {
         move || {
@@ -105,19 +105,20 @@ fn over_sockets(transport: &str, place: impl Fn(&str) -> String + Sync) {
                 _ => vec![transport.to_owned(), address.clone()],
             };
             let reach = &reach;
-            side_by_side(ERAS.map(|era| move || drop(walk(client(other, era).args(reach), era))));
+            side_by_side(eras.iter().map(|era| move || drop(walk(client(other, era).args(reach), era))));
         }
     }));
 }
 
+/// In the modern era every request over HTTP stands alone, and steps that count what a session has seen have nothing to count.
 #[test]
-fn every_step_over_http_between_all_runtimes_in_both_eras() {
-    over_sockets("--http", |_| "127.0.0.1:0".to_owned());
+fn every_step_over_http_between_all_runtimes_in_the_handshake_era() {
+    over_sockets("--http", &["2025-11-25"], |_| "127.0.0.1:0".to_owned());
 }
 
 #[test]
 fn every_step_over_tcp_between_all_runtimes_in_both_eras() {
-    over_sockets("--tcp", |_| "127.0.0.1:0".to_owned());
+    over_sockets("--tcp", &ERAS, |_| "127.0.0.1:0".to_owned());
 }
 
 #[cfg(unix)]
@@ -125,7 +126,9 @@ fn every_step_over_tcp_between_all_runtimes_in_both_eras() {
 fn every_step_over_a_unix_socket_between_all_runtimes_in_both_eras() {
     let folder = std::env::temp_dir().join(format!("mcp-everything-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder for the sockets");
-    over_sockets("--unix", |runtime| folder.join(runtime).into_os_string().into_string().expect("a path in UTF-8"));
+    over_sockets("--unix", &ERAS, |runtime| {
+        folder.join(runtime).into_os_string().into_string().expect("a path in UTF-8")
+    });
     std::fs::remove_dir_all(&folder).expect("it is removed");
 }
 
