@@ -171,6 +171,8 @@ struct Oracle {
     next_wire: i64,
     /// The server's requests: their wire id, and whether they are live, cancelled, or over.
     requests: Vec<(i64, Work)>,
+    /// How long no call has grown older, since we owe the server an answer.
+    stood: i64,
     /// Since the close: what is left of the grace.
     ending: Option<i64>,
     closed: bool,
@@ -207,12 +209,15 @@ enum Work {
 
 impl Oracle {
     fn new(spoken: Spoken, next_wire: i64) -> Self {
-        Self { spoken, calls: Vec::new(), next_wire, requests: Vec::new(), ending: None, closed: false }
+        Self { spoken, calls: Vec::new(), next_wire, requests: Vec::new(), stood: 0, ending: None, closed: false }
     }
 
     fn step(&mut self, step: &Step) -> (bool, Seen) {
         let mut seen = Seen::default();
         let taken = self.take(step, &mut seen);
+        if !self.owes() {
+            self.stood = 0;
+        }
         let is_idle = self.calls.iter().all(|call| call.stage == Stage::Over)
             && self.requests.iter().all(|(_, work)| *work == Work::Over);
         if self.ending.is_some() && is_idle && !self.closed {
@@ -304,6 +309,11 @@ impl Oracle {
         true
     }
 
+    /// Whether the server waits for an answer of ours.
+    fn owes(&self) -> bool {
+        self.requests.iter().any(|(_, work)| *work == Work::Live)
+    }
+
     /// The call that has this id on the wire.
     fn on_wire(&mut self, wire: i64) -> Option<usize> {
         self.calls.iter().position(|call| call.wire == wire && call.stage == Stage::Sent)
@@ -382,18 +392,19 @@ impl Oracle {
                 return self.die("LocallyClosed", seen);
             }
         }
-        // While we owe the server an answer, no call of ours grows older.
-        let stand_still = self.requests.iter().any(|(_, work)| *work == Work::Live);
+        // While we owe the server an answer, no call of ours grows older, for as long as a person may take.
+        let stands = if self.owes() { time.min(AN_HOUR * 2 - self.stood) } else { 0 };
+        self.stood += stands;
+        let runs = time - stands;
         for at in 0..self.calls.len() {
             let call = &mut self.calls[at];
             match &mut call.stage {
                 Stage::Over => continue,
                 Stage::Asked(_, left) => *left -= time,
-                _ if stand_still => {}
                 stage => {
-                    (call.idle_left, call.cap_left) = (call.idle_left - time, call.cap_left - time);
+                    (call.idle_left, call.cap_left) = (call.idle_left - runs, call.cap_left - runs);
                     if let Stage::Held(left) = stage {
-                        *left -= time;
+                        *left -= runs;
                     }
                 }
             }
