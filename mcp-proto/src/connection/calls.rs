@@ -405,7 +405,8 @@ impl Call {
     pub(super) fn hear(&mut self, now: Timestamp) {
         self.heard = now;
         self.idle_at = match self.deadlines {
-            Deadlines::Call { idle, .. } => (now + idle).round_up(ROUNDING),
+            // In the future: what was heard of, or sent, in this moment is not overdue in it.
+            Deadlines::Call { idle, .. } => (now + idle.max(Duration::from_nanos(1))).round_up(ROUNDING),
             Deadlines::Stream { .. } => self.cap_at,
         };
     }
