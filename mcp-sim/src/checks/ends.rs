@@ -179,7 +179,11 @@ impl Check for Settled {
 
 /// Every end has its cause.
 #[derive(Default)]
-pub(crate) struct Reasons(PerNode<(Option<End>, bool)>);
+pub(crate) struct Reasons {
+    ended: PerNode<(Option<End>, bool)>,
+    /// What is in work at the server of each pair: one that has as much as it takes may stop reading for as long as that lasts.
+    work: BTreeMap<usize, BTreeSet<InboundId>>,
+}
 
 impl Check for Reasons {
     fn name(&self) -> &'static str {
@@ -187,17 +191,27 @@ impl Check for Reasons {
     }
 
     fn see(&mut self, facts: &Facts, seen: &Seen<'_>) -> Result<(), String> {
-        let (ended, closed) = self.0.at(facts);
+        let (ended, closed) = self.ended.at(facts);
+        let work = self.work.entry(facts.pair).or_default();
         match seen {
+            Seen::Told(Event::Request { id, .. }) if facts.side == Side::Server => {
+                work.insert(*id);
+            }
+            Seen::Did(Deed::Answered(id, _) | Deed::Granted(id, _) | Deed::Released(id))
+                if facts.side == Side::Server =>
+            {
+                work.remove(id);
+            }
             Seen::Ended(end) => *ended = Some(*end),
             Seen::Did(Deed::Closed(_)) => *closed = true,
             Seen::Told(Event::Closed { reason, .. }) => {
                 let disturbed = !facts.honest || !facts.calm;
+                let busy = facts.side == Side::Client && work.len() >= facts.peer_limits.inbound_requests;
                 let explained = match reason {
                     CloseReason::PeerClosed => ended.is_some(),
                     CloseReason::LocallyClosed => *closed,
                     CloseReason::Broken(_) => *ended == Some(End::Broken),
-                    CloseReason::NotReading => !facts.fresh && disturbed,
+                    CloseReason::NotReading => !facts.fresh && (disturbed || busy),
                     // Messages that are longer than ours may be count as well.
                     CloseReason::Misbehaved => !facts.honest || facts.peer_limits.frame > facts.limits.frame,
                     CloseReason::HandshakeTimedOut(_) => disturbed,
