@@ -40,6 +40,27 @@ fn asked(client: &mut Node) -> (OutboundId, Vec<(String, Value)>) {
     (*id, requests.iter().map(question).collect())
 }
 
+/// A call that is sent again in the moment of a timeout, since that made room, was due in that very moment if it may not be silent at
+/// all: a driver that asked when to come back was told "now".
+#[test]
+fn what_is_sent_again_in_a_moment_is_not_overdue_in_it() {
+    let mut client = modern_client(|config| config.limits.output = 2000);
+    let at_once =
+        |cap| CallOptions { deadlines: Deadlines::Call { idle: Duration::ZERO, cap }, ..CallOptions::default() };
+    let (call, first) = calling(&mut client, &at_once(Duration::from_secs(60)));
+    let due = client.conn.poll_timeout().unwrap();
+    client.line(&asks(&first["id"], ROOTS));
+    asked(&mut client);
+    let large = body("tools/call", &json!({"name": "t", "arguments": {"a": "x".repeat(3000)}}));
+    client.request(&large, &at_once(Duration::ZERO)).unwrap();
+    client.wait(Duration::from_millis(1));
+    client.supply(call, &[("k", json!({"roots": []}))]).unwrap();
+    // Those that have not left go, so that there is room. That the next moment lies ahead, `wait` asks itself.
+    client.wait(due.saturating_since(client.now));
+    let sent = client.frames();
+    assert!(sent.iter().any(|frame| frame["params"]["inputResponses"].is_object()), "{sent:?}");
+}
+
 /// Questions that the application has not taken count as events: reading stops over `Limits::events`.
 #[test]
 fn questions_count_as_events() {
