@@ -58,7 +58,8 @@ impl Listener {
             .expect("the server starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("it says where it listens");
-        let address = line.trim().strip_prefix("listening on ").expect("an address").to_owned();
+        let told = line.trim().strip_prefix("listening on ").expect("an address");
+        let address = told.trim_start_matches("http://").trim_end_matches("/mcp").to_owned();
         Self { child, address }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mcp::http::HttpOptions;
-use mcp::net::{ListenOptions, Listening};
+use mcp::net::{Address, ListenOptions, Listening};
 use mcp::runtime::Spawn;
 
 use crate::pause::Pause;
@@ -39,11 +39,16 @@ macro_rules! serve_on {
             Transport::Stdio => $adapter::serve_stdio(server).await,
             Transport::Http(address) => {
                 let options = HttpOptions::default().health();
-                welcome($adapter::listen_http(address.as_str(), server, options).await?).await
+                let listening = $adapter::listen_http(address.as_str(), server, options).await?;
+                welcome(listening, |address| format!("http://{address}/mcp")).await
             }
-            Transport::Tcp(address) => welcome($adapter::listen_tcp(address.as_str(), server, options).await?).await,
+            Transport::Tcp(address) => {
+                welcome($adapter::listen_tcp(address.as_str(), server, options).await?, Address::to_string).await
+            }
             #[cfg(unix)]
-            Transport::Unix(path) => welcome($adapter::listen_unix(path, server, options).await?).await,
+            Transport::Unix(path) => {
+                welcome($adapter::listen_unix(path, server, options).await?, Address::to_string).await
+            }
         }
     }};
 }
@@ -62,9 +67,9 @@ pub(crate) fn run(runtime: Runtime, transport: Transport) -> mcp::Result<()> {
 }
 
 /// Tells where it listens, and serves whoever comes until the process is asked to end; then calls in work may finish.
-async fn welcome(listening: Listening) -> mcp::Result<()> {
+async fn welcome(listening: Listening, told: fn(&Address) -> String) -> mcp::Result<()> {
     let end = asked_to_end()?;
-    println!("listening on {}", listening.address());
+    println!("listening on {}", told(listening.address()));
     end.await;
     let drained = listening.shutdown(GRACE).await;
     eprintln!("{} clients were connected, {} of them cut off", drained.connections, drained.cut.len());

@@ -53,32 +53,33 @@ const MOST_FAILURES: usize = 3;
 pub fn run_many(base: u64, runs: u64, threads: usize) -> Tally {
     let next = AtomicU64::new(0);
     let failed = AtomicU64::new(0);
-    let mut tally = Tally::default();
-    thread::scope(|scope| {
-        let worker = || {
-            let mut tally = Tally::default();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= runs || failed.load(Ordering::Relaxed) >= MOST_FAILURES as u64 {
-                    break;
-                }
-                if let Err(failure) = run_seed(base.wrapping_add(number), &|_| true, &mut tally) {
-                    failed.fetch_add(1, Ordering::Relaxed);
-                    tally.failures.push(*failure);
-                }
+    let worker = || {
+        let mut tally = Tally::default();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= runs || failed.load(Ordering::Relaxed) >= MOST_FAILURES as u64 {
+                break;
             }
-            tally
-        };
-        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(worker)).collect();
-        for worker in workers {
-            match worker.join() {
-                Ok(part) => tally.add(part),
-                Err(panic) => std::panic::resume_unwind(panic),
+            if let Err(failure) = run_seed(base.wrapping_add(number), &|_| true, &mut tally) {
+                failed.fetch_add(1, Ordering::Relaxed);
+                tally.failures.push(*failure);
             }
         }
-    });
+        tally
+    };
+    let mut tally = Tally::default();
+    beside_each_other(threads, worker).into_iter().for_each(|part| tally.add(part));
     tally.failures.sort_by_key(|failure| failure.seed.wrapping_sub(base));
     tally
+}
+
+/// What so many workers on threads of their own have to show.
+pub(crate) fn beside_each_other<T: Send>(threads: usize, worker: impl Fn() -> T + Sync) -> Vec<T> {
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(&worker)).collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 /// Runs the world of one seed with some of its items only: what a failure was made smaller to.

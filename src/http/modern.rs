@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -22,7 +21,7 @@ use super::open::Entry;
 use super::service::Web;
 use crate::runtime::Spawn;
 use crate::server::Place;
-use crate::stream::{Begun, Load, Notifications, Parts, Reply, Role, Turn, Work, begin, screen, share, size};
+use crate::stream::{Alarm, Begun, Load, Notifications, Parts, Reply, Role, Turn, Work, begin, screen, share, size};
 
 /// The one exchange of its connection.
 const EXCHANGE: Origin = Origin::new(1);
@@ -56,8 +55,7 @@ struct Serving<R: Spawn> {
     /// What came of handlers that have ended, until there is room for it.
     replies: VecDeque<(InboundId, Option<Reply>)>,
     notifications: Notifications,
-    /// The armed sleep and when it ends. Re-armed only for an earlier moment.
-    sleep: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
+    alarm: Alarm<R>,
     /// It is told of changes, and of the end.
     _places: (Place, Entry),
 }
@@ -94,7 +92,7 @@ impl<R: Spawn> Serving<R> {
             works: Vec::new(),
             replies: VecDeque::new(),
             notifications: Notifications::default(),
-            sleep: None,
+            alarm: Alarm::default(),
             _places: (place, entry),
         }
     }
@@ -110,7 +108,8 @@ impl<R: Spawn> Serving<R> {
             self.account(turn.load);
             busy |= self.dispatch(turn);
             let deadlines = [deadline, self.exchange.poll_timeout()];
-            busy |= self.arm(deadlines.into_iter().flatten().min(), cx);
+            let next = deadlines.into_iter().flatten().min().filter(|_| !self.exchange.is_ended());
+            busy |= self.alarm.poll(&self.parts.runtime, next, cx);
             if !busy {
                 self.parts.account.relieve();
                 return;
@@ -201,20 +200,6 @@ impl<R: Spawn> Serving<R> {
         self.parts.account.set(Load { bytes: load.bytes + here, ..load });
     }
 
-    /// Makes sure that it is polled at `deadline`; true if that is already now.
-    fn arm(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = deadline.filter(|_| !self.exchange.is_ended()) else { return false };
-        if self.sleep.as_ref().is_none_or(|(until, _)| deadline < *until) {
-            self.sleep = Some((deadline, Box::pin(self.parts.runtime.sleep_until(deadline))));
-        }
-        let Some((_, sleep)) = &mut self.sleep else { return false };
-        if sleep.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.sleep = None;
-        true
-    }
-
     /// The next part of the response.
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Option<Output>> {
         // What is there is given away first, so that there is room for more.
@@ -238,21 +223,10 @@ impl<R: Spawn> Serving<R> {
 impl<R: Spawn> Drop for Serving<R> {
     fn drop(&mut self) {
         let Parts { runtime, shared, service, .. } = &self.parts;
-        let now = runtime.now();
-        let end = |change: fn(&mut Connection, Timestamp)| {
-            let mut turn = Turn::default();
-            shared.with(|state| {
-                change(&mut state.connection, now);
-                state.take_events(&mut turn);
-                turn.wakers.extend(std::mem::take(&mut state.watchers).into_values());
-                state.output_closed = true;
-            });
-            turn.wakers.into_iter().for_each(Waker::wake);
-        };
-        end(|connection, now| connection.handle_disconnect(now, EXCHANGE));
+        shared.end_by(|connection, now| connection.handle_disconnect(now, EXCHANGE));
         // They know by now that it was cancelled.
         self.works.clear();
-        end(|connection, now| connection.close(now, Duration::ZERO));
+        shared.end_by(|connection, now| connection.close(now, Duration::ZERO));
         if let Some(ended) = service.ended() {
             runtime.spawn(ended);
         }

@@ -24,6 +24,7 @@ use std::time::Duration;
 use futures_io::{AsyncRead, AsyncWrite};
 use mcp_proto::{InboundId, Limits, Message, Origin, Timestamp};
 
+use super::alarm::Alarm;
 use super::budget::{Account, Load};
 use super::dispatch::dispatch;
 use super::handling::{BoxFuture, Reply, Service, size};
@@ -81,8 +82,7 @@ pub(crate) struct Driver<Rd, Wr, R: Spawn> {
     /// Answers of handlers that were finished in place, until there is room for them.
     replies: VecDeque<(InboundId, Reply)>,
     notifications: Notifications,
-    /// The armed sleep and when it ends. Re-armed only for an earlier moment.
-    sleep: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
+    alarm: Alarm<R>,
     /// Set at the connection's end: when patience ends, too.
     linger: Option<Timestamp>,
 }
@@ -116,7 +116,8 @@ where
                 return Poll::Ready(());
             }
             busy |= this.watch_hangup(cx);
-            busy |= this.arm([deadline, this.linger].into_iter().flatten().min(), cx);
+            let next = [deadline, this.linger].into_iter().flatten().min();
+            busy |= this.alarm.poll(&this.parts.runtime, next, cx);
             if !busy {
                 this.parts.account.relieve();
                 this.rest();
@@ -149,7 +150,7 @@ where
             flushed: true,
             replies: VecDeque::new(),
             notifications: Notifications::default(),
-            sleep: None,
+            alarm: Alarm::default(),
             linger: None,
         }
     }
@@ -354,32 +355,10 @@ where
             self.replies = VecDeque::new();
         }
     }
-
-    /// Makes sure that the driver is polled at `deadline`; true if that is already now.
-    fn arm(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = deadline else { return false };
-        if self.sleep.as_ref().is_none_or(|(until, _)| deadline < *until) {
-            self.sleep = Some((deadline, Box::pin(self.parts.runtime.sleep_until(deadline))));
-        }
-        let Some((_, sleep)) = &mut self.sleep else { return false };
-        if sleep.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.sleep = None;
-        true
-    }
 }
 
 impl<Rd, Wr, R: Spawn> Drop for Driver<Rd, Wr, R> {
     fn drop(&mut self) {
-        let now = self.parts.runtime.now();
-        let mut turn = Turn::default();
-        self.parts.shared.with(|state| {
-            state.connection.handle_broken(now, "its driver was dropped");
-            state.output_closed = true;
-            state.take_events(&mut turn);
-            turn.wakers.extend(std::mem::take(&mut state.watchers).into_values());
-        });
-        turn.wakers.into_iter().for_each(std::task::Waker::wake);
+        self.parts.shared.abandon();
     }
 }

@@ -30,6 +30,7 @@
 //! # Ok(()) }
 //! ```
 
+mod alarm;
 mod budget;
 mod call;
 mod dispatch;
@@ -58,6 +59,8 @@ use mcp_proto::{CloseReason, Connection, Start};
 use tracing::Instrument;
 use tracing::instrument::Instrumented;
 
+#[cfg(feature = "http")]
+pub(crate) use self::alarm::Alarm;
 pub use self::budget::Budget;
 #[cfg(feature = "http")]
 pub(crate) use self::budget::{Held, Load};

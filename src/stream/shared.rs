@@ -230,6 +230,23 @@ impl Shared {
         (change(&mut state, now), state.driver.take())
     }
 
+    /// Whoever drives the connection goes away: it breaks, and every call fails.
+    pub(crate) fn abandon(&self) {
+        self.end_by(|connection, now| connection.handle_broken(now, "its driver was dropped"));
+    }
+
+    /// The same in another way: `end` is the last that is done to the connection. Whoever waits is woken.
+    pub(crate) fn end_by(&self, end: impl FnOnce(&mut Connection, Timestamp)) {
+        let (now, mut turn) = (self.now(), Turn::default());
+        self.with(|state| {
+            end(&mut state.connection, now);
+            state.output_closed = true;
+            state.take_events(&mut turn);
+            turn.wakers.extend(std::mem::take(&mut state.watchers).into_values());
+        });
+        turn.wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// So many bytes are not held any more, outside of what the lock protects.
     pub(super) fn freed(&self, bytes: usize) {
         let driver = self.with(|state| state.freed(bytes));

@@ -16,13 +16,12 @@ mod world;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 pub use self::checks::{Complaint as ExchangeComplaint, RULES as EXCHANGE_RULES};
 use self::mutants::{MUTANTS, Mutant};
 use self::work::{ClientOptions, Item, Options};
 use self::world::{Manner, run};
-use crate::report::{Caught, PATIENCE};
+use crate::report::{Caught, PATIENCE, beside_each_other};
 use crate::stage::Traced;
 use crate::{Counts, Hash};
 
@@ -56,23 +55,15 @@ pub struct ExchangeTally {
 #[must_use]
 pub fn run_exchanges(base: u64, runs: u64, threads: usize) -> ExchangeTally {
     let next = AtomicU64::new(0);
-    let mut tally = ExchangeTally::default();
-    thread::scope(|scope| {
-        let worker = || {
-            let mut tally = ExchangeTally::default();
-            while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < runs) {
-                run_seed(base.wrapping_add(number), &mut tally);
-            }
-            tally
-        };
-        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(worker)).collect();
-        for worker in workers {
-            match worker.join() {
-                Ok(part) => tally.add(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+    let worker = || {
+        let mut tally = ExchangeTally::default();
+        while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < runs) {
+            run_seed(base.wrapping_add(number), &mut tally);
         }
-    });
+        tally
+    };
+    let mut tally = ExchangeTally::default();
+    beside_each_other(threads, worker).into_iter().for_each(|part| tally.add(part));
     tally.failures.sort_by_key(|failure| failure.seed.wrapping_sub(base));
     tally
 }

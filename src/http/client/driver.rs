@@ -16,7 +16,9 @@ use super::target::{Hooks, credentials};
 use super::under_way::UnderWay;
 use crate::client::{Client, Setup, ask_again};
 use crate::runtime::Spawn;
-use crate::stream::{BoxFuture, Load, Notifications, Parts, Reply, Turn, contain_callback, dispatch, screen, size};
+use crate::stream::{
+    Alarm, BoxFuture, Load, Notifications, Parts, Reply, Turn, contain_callback, dispatch, drop_contained, screen, size,
+};
 
 /// Turns in one poll before other tasks get a chance.
 const TURNS: usize = 32;
@@ -43,8 +45,7 @@ pub(super) struct Driver<R: Spawn> {
     renewed: (Client, Arc<Setup>),
     /// Whether bodies were read when last asked.
     reads: bool,
-    /// The armed sleep and when it ends. Re-armed only for an earlier moment.
-    sleep: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
+    alarm: Alarm<R>,
     /// Set at the connection's end: when patience ends, too.
     linger: Option<Timestamp>,
 }
@@ -73,7 +74,7 @@ impl<R: Spawn> Future for Driver<R> {
             }
             let spare = this.pool.tidy(this.parts.runtime.now());
             let deadlines = [deadline, this.http.poll_timeout(), spare, this.linger];
-            busy |= this.arm(deadlines.into_iter().flatten().min(), cx);
+            busy |= this.alarm.poll(&this.parts.runtime, deadlines.into_iter().flatten().min(), cx);
             if !busy {
                 this.parts.account.relieve();
                 return Poll::Pending;
@@ -104,7 +105,7 @@ impl<R: Spawn> Driver<R> {
             notifications: Notifications::default(),
             renewed,
             reads: true,
-            sleep: None,
+            alarm: Alarm::default(),
             linger: None,
         }
     }
@@ -209,7 +210,7 @@ impl<R: Spawn> Driver<R> {
             Some(Poll::Ready(token)) => token,
             None => None,
         };
-        self.authorizing = None;
+        drop_contained(self.authorizing.take());
         let credentials: Option<HeaderValue> = token.and_then(|token| credentials(&token));
         self.http.handle_credentials(self.parts.runtime.now(), credentials);
         true
@@ -241,31 +242,10 @@ impl<R: Spawn> Driver<R> {
         });
         watchers.into_values().for_each(Waker::wake);
     }
-
-    /// Makes sure that the driver is polled at `deadline`; true if that is already now.
-    fn arm(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = deadline else { return false };
-        if self.sleep.as_ref().is_none_or(|(until, _)| deadline < *until) {
-            self.sleep = Some((deadline, Box::pin(self.parts.runtime.sleep_until(deadline))));
-        }
-        let Some((_, sleep)) = &mut self.sleep else { return false };
-        if sleep.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.sleep = None;
-        true
-    }
 }
 
 impl<R: Spawn> Drop for Driver<R> {
     fn drop(&mut self) {
-        let now = self.parts.runtime.now();
-        let mut turn = Turn::default();
-        self.parts.shared.with(|state| {
-            state.connection.handle_broken(now, "its driver was dropped");
-            state.take_events(&mut turn);
-        });
-        turn.wakers.into_iter().for_each(Waker::wake);
-        self.tell_end();
+        self.parts.shared.abandon();
     }
 }

@@ -15,7 +15,7 @@ use crate::http::caller::Caller;
 use crate::http::open::{Entry, Open};
 use crate::http::service::Web;
 use crate::runtime::Spawn;
-use crate::stream::{Begins, Load, Notifications, Parts, Reply, Role, Shared, Turn, screen, share, size, start};
+use crate::stream::{Alarm, Begins, Load, Notifications, Parts, Reply, Role, Shared, Turn, screen, share, size, start};
 use crate::trace::Session;
 
 /// Turns in one poll before other tasks get a chance.
@@ -71,8 +71,7 @@ struct Task<R: Spawn, F: Front> {
     /// Answers of handlers that were finished in place, until there is room for them.
     replies: VecDeque<(InboundId, Reply)>,
     notifications: Notifications,
-    /// The armed sleep and when it ends. Re-armed only for an earlier moment.
-    sleep: Option<(Timestamp, Pin<Box<R::Sleep>>)>,
+    alarm: Alarm<R>,
     end: End,
 }
 
@@ -129,7 +128,11 @@ impl<R: Spawn, F: Front> Future for Task<R, F> {
                 this.parts.account.relieve();
                 return Poll::Ready(());
             }
-            busy |= this.arm([timeout, next].into_iter().flatten().min(), cx);
+            let next = [timeout, next].into_iter().flatten().min();
+            if next.is_none() {
+                this.alarm.disarm();
+            }
+            busy |= this.alarm.poll(&this.parts.runtime, next, cx);
             if !busy {
                 this.parts.account.relieve();
                 this.rest();
@@ -152,7 +155,7 @@ impl<R: Spawn, F: Front> Task<R, F> {
             senders: Vec::new(),
             replies: VecDeque::new(),
             notifications: Notifications::default(),
-            sleep: None,
+            alarm: Alarm::default(),
             end: End::NotBegun,
         }
     }
@@ -267,37 +270,12 @@ impl<R: Spawn, F: Front> Task<R, F> {
             self.parts.shared.with(|state| state.shrink());
         }
     }
-
-    /// Makes sure that it is polled at `deadline`; true if that is already now.
-    fn arm(&mut self, deadline: Option<Timestamp>, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = deadline else {
-            self.sleep = None;
-            return false;
-        };
-        if self.sleep.as_ref().is_none_or(|(until, _)| deadline < *until) {
-            self.sleep = Some((deadline, Box::pin(self.parts.runtime.sleep_until(deadline))));
-        }
-        let Some((_, sleep)) = &mut self.sleep else { return false };
-        if sleep.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.sleep = None;
-        true
-    }
 }
 
 /// A task that goes away with its runtime fails what is open, and ends its responses.
 impl<R: Spawn, F: Front> Drop for Task<R, F> {
     fn drop(&mut self) {
-        let now = self.parts.runtime.now();
-        let mut turn = Turn::default();
-        self.parts.shared.with(|state| {
-            state.connection.handle_broken(now, "its driver was dropped");
-            state.output_closed = true;
-            state.take_events(&mut turn);
-            turn.wakers.extend(std::mem::take(&mut state.watchers).into_values());
-        });
-        turn.wakers.into_iter().for_each(Waker::wake);
-        self.front.over(now);
+        self.parts.shared.abandon();
+        self.front.over(self.parts.runtime.now());
     }
 }

@@ -1,5 +1,6 @@
 //! Exchanges without sockets, in time that passes when the test says so.
 
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -42,3 +42,16 @@ impl<'a> Choices<'a> {
         self.0.take_rest()
     }
 }
+
+/// Cuts a stream into pieces of these lengths and a rest, as far as it goes.
+pub(crate) fn cut<'a>(stream: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
+    let mut rest = stream;
+    let mut pieces = Vec::new();
+    for length in lengths {
+        let (piece, after) = rest.split_at((*length).min(rest.len()));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    pieces
+}

@@ -5,6 +5,8 @@ use mcp_proto::Limits;
 use mcp_proto::jsonrpc::Message;
 use mcp_proto::line::{Line, LineBuffer};
 
+use crate::choices::cut;
+
 /// What a line was.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
@@ -23,15 +25,7 @@ pub fn line(data: &[u8]) {
 
     let whole = read(limit, [stream]);
     assert_eq!(whole, naive(limit, stream), "the lines of the stream");
-    let mut rest = stream;
-    let mut cut = Vec::new();
-    for length in lengths {
-        let (piece, after) = rest.split_at(length.min(rest.len()));
-        cut.push(piece);
-        rest = after;
-    }
-    cut.push(rest);
-    assert_eq!(read(limit, cut), whole, "the same lines however the stream is cut");
+    assert_eq!(read(limit, cut(stream, &lengths)), whole, "the same lines however the stream is cut");
     assert_eq!(read(limit, stream.chunks(1)), whole, "byte by byte");
 }
 

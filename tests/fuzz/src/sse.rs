@@ -5,6 +5,8 @@ use std::time::Duration;
 use arbitrary::Unstructured;
 use mcp_proto::http::sse::{Decoder, Event, comment, event};
 
+use crate::choices::cut;
+
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Read {
@@ -29,15 +31,7 @@ pub fn sse(data: &[u8]) {
 
     let whole = read(limit, [stream]);
     assert_eq!(whole, naive(limit, stream), "the events of the stream");
-    let mut rest = stream;
-    let mut cut = Vec::new();
-    for length in lengths {
-        let (piece, after) = rest.split_at(length.min(rest.len()));
-        cut.push(piece);
-        rest = after;
-    }
-    cut.push(rest);
-    assert_eq!(read(limit, cut), whole, "the same events however the stream is cut");
+    assert_eq!(read(limit, cut(stream, &lengths)), whole, "the same events however the stream is cut");
     assert_eq!(read(limit, stream.chunks(1)), whole, "byte by byte");
     written(stream);
 }

@@ -79,10 +79,9 @@ impl Drop for Fixture {
     }
 }
 
-/// The endpoint that a line such as `listening on 127.0.0.1:4000` tells of.
+/// The endpoint that a line such as `listening on http://127.0.0.1:4000/mcp` tells of.
 fn url(line: &str) -> Option<String> {
-    let address = line.trim().strip_prefix("listening on ")?;
-    Some(if address.starts_with("http://") { address.to_owned() } else { format!("http://{address}/mcp") })
+    line.trim().strip_prefix("listening on ").filter(|url| url.starts_with("http://")).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -91,8 +90,8 @@ mod tests {
 
     #[test]
     fn where_it_listens() {
-        assert_eq!(url("listening on 127.0.0.1:80").as_deref(), Some("http://127.0.0.1:80/mcp"));
         assert_eq!(url("listening on http://[::1]:80/mcp\r").as_deref(), Some("http://[::1]:80/mcp"));
+        assert_eq!(url("listening on 127.0.0.1:80"), None);
         assert_eq!(url("warning: something"), None);
     }
 

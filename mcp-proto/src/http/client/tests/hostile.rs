@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::harness::*;
-use crate::connection::{Event, Lost, RequestError};
+use crate::connection::{Event, Lost, RequestError, Scope};
 use crate::http::client::Remark;
+use crate::jsonrpc::Body;
 use crate::model::ProtocolVersion;
 
 use ProtocolVersion::V2025_11_25;
@@ -34,6 +35,13 @@ fn a_page_is_no_answer() {
     assert_eq!(lost, Lost::Refused { status: 502, error: None, detail: "<html> <h1>Bad Gateway</h1>".into() });
 }
 
+/// The POST of a notification.
+fn told(world: &mut World) -> Sent {
+    let changed = Body::empty("notifications/roots/list_changed").unwrap();
+    world.connection.notify(world.now, changed, Scope::Connection, None).unwrap();
+    world.next_post("notifications/roots/list_changed")
+}
+
 /// A 200 where 202 belongs, with a body or without.
 #[test]
 fn a_notification_may_be_accepted_in_any_words() {
@@ -41,31 +49,13 @@ fn a_notification_may_be_accepted_in_any_words() {
         [(200, "ok"), (200, ""), (202, "{}"), (204, ""), (200, "{\"jsonrpc\":\"2.0\",\"id\":null,\"result\":{}}")]
     {
         let mut world = World::session(V2025_11_25, Some("s"));
-        world
-            .connection
-            .notify(
-                world.now,
-                crate::jsonrpc::Body::empty("notifications/roots/list_changed").unwrap(),
-                crate::connection::Scope::Connection,
-                None,
-            )
-            .unwrap();
-        let sent = world.next_post("notifications/roots/list_changed");
+        let sent = told(&mut world);
         world.respond(sent.id, status, &[("content-type", "application/json")], body);
         assert!(world.events().is_empty());
         assert!(world.remarks.is_empty());
     }
     let mut world = World::session(V2025_11_25, Some("s"));
-    world
-        .connection
-        .notify(
-            world.now,
-            crate::jsonrpc::Body::empty("notifications/roots/list_changed").unwrap(),
-            crate::connection::Scope::Connection,
-            None,
-        )
-        .unwrap();
-    let sent = world.next_post("notifications/roots/list_changed");
+    let sent = told(&mut world);
     world.head(sent.id, 200, &[]);
     // A body without an end.
     for _ in 0..100 {
@@ -249,16 +239,7 @@ fn silence_ends_with_the_calls_own_deadline() {
     assert_eq!(world.aborted, [post.id]);
     // Neither do messages that need no answer.
     let mut world = World::session(V2025_11_25, Some("s"));
-    world
-        .connection
-        .notify(
-            world.now,
-            crate::jsonrpc::Body::empty("notifications/roots/list_changed").unwrap(),
-            crate::connection::Scope::Connection,
-            None,
-        )
-        .unwrap();
-    let sent = world.next_post("notifications/roots/list_changed");
+    let sent = told(&mut world);
     world.wait(secs(30));
     assert_eq!(world.aborted, [sent.id]);
     assert!(matches!(world.remarks[..], [Remark::Refused(_)]));
